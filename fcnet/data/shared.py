@@ -1,0 +1,148 @@
+"""One prepared copy of a split on disk, which every worker process maps instead of loading its own."""
+
+import atexit
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import platformdirs
+
+from fcnet.data.dataset import Dataset
+from fcnet.data.split import FORMAT, Split
+from fcnet.errors import UserError
+
+KEPT = 8  # prepared folders in the cache; one of 10,000 images of 3,072 values takes 123 MB
+_ABANDONED_SECONDS = 3600.0  # a temporary folder that old belongs to a process that was killed
+
+
+def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0) -> Path:
+    """Prepare a split in the user's cache, unless it is there already.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The data.
+    protocol : {"holdout", "report", "final"}, default="holdout"
+        See `Dataset.split`.
+    seed : int, default=0
+        See `Dataset.split`.
+
+    Returns
+    -------
+    Path
+        A folder for `Split.open`. Where the cache cannot be written, it is a temporary folder that is removed
+        when this process ends.
+
+    Raises
+    ------
+    UserError
+        If neither the cache nor the temporary folder can hold the data.
+    """
+    name = f"{dataset.fingerprint}-{protocol}-{seed}-v{FORMAT}"
+    cache = platformdirs.user_cache_path("fcnet") / "splits"
+    ready = cache / name
+    if _usable(ready):
+        with contextlib.suppress(OSError):
+            os.utime(ready)  # the cache drops what was not used for longest
+        return ready
+    split = dataset.split(protocol, seed=seed)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        _write(split, ready)
+    except OSError:
+        return _write_temporary(split, name)
+    return ready
+
+
+def _usable(folder: Path) -> bool:
+    try:
+        Split.open(folder)
+    except UserError:
+        return False
+    return True
+
+
+def adopt(draft: Path, ready: Path) -> None:
+    """Give a draft its final name in the same folder, which is therefore either absent or complete.
+
+    Parameters
+    ----------
+    draft : Path
+        A folder written by `Split.save`, or a copy of one; it is gone afterwards in any case.
+    ready : Path
+        The final name. If another process was faster, its folder stays.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    UserError
+        If the draft is not a complete split.
+    """
+    try:
+        Split.open(draft)
+        damaged = Path(tempfile.mkdtemp(prefix="draft-", dir=ready.parent))
+        try:
+            if ready.exists() and not _usable(ready):
+                ready.rename(damaged)
+            try:
+                draft.rename(ready)
+            except OSError:
+                if not _usable(ready):  # another process may have been faster
+                    raise
+            _flush_folder(ready.parent)
+        finally:
+            shutil.rmtree(damaged, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    _drop_old(ready.parent, keep=ready)
+
+
+def _write(split: Split, ready: Path) -> None:
+    draft = Path(tempfile.mkdtemp(prefix="draft-", dir=ready.parent))
+    try:
+        split.save(draft)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    adopt(draft, ready)
+
+
+def _write_temporary(split: Split, name: str) -> Path:
+    try:
+        parent = Path(tempfile.mkdtemp(prefix="fcnet-"))
+        atexit.register(_remove, parent, owner=os.getpid())
+        folder = parent / name
+        folder.mkdir()
+        split.save(folder)
+    except OSError as error:
+        raise UserError(
+            f"The prepared data can be written neither to the user's cache nor to {tempfile.gettempdir()} "
+            f"({error.strerror}); make room or set TMPDIR to a folder that can be written."
+        ) from error
+    return folder
+
+
+def _remove(folder: Path, *, owner: int) -> None:
+    if os.getpid() == owner:  # not in a forked worker
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _drop_old(cache: Path, *, keep: Path) -> None:
+    by_use = sorted(cache.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    prepared = [folder for folder in by_use if not folder.name.startswith("draft-") and folder != keep]
+    abandoned = time.time() - _ABANDONED_SECONDS
+    drafts = [f for f in by_use if f.name.startswith("draft-") and f.stat().st_mtime < abandoned]
+    for folder in prepared[KEPT - 1 :] + drafts:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,200 @@
+"""Layers: `Linear` and `ReLU`, each with ``forward``, ``backward`` and ``step``.
+
+A layer keeps what its ``backward`` and ``step`` need from the last ``forward``, in buffers that it owns and
+uses again: the array that a call returns is valid until the same call comes again.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from scipy.linalg import get_blas_funcs
+
+Array = NDArray[np.floating[Any]]
+
+# A scale is folded into its array before it leaves the range in which float32 keeps its precision.
+_SMALLEST_SCALE = 1e-20
+
+
+class Buffer:
+    """Rows of memory that grow on demand and are used again."""
+
+    def __init__(self, n_columns: int, dtype: DTypeLike) -> None:
+        self._rows: Array = np.empty((0, n_columns), dtype)
+
+    def rows(self, n: int) -> Array:
+        """Return the first `n` rows, shape (n, n_columns), C-contiguous, contents undefined."""
+        if n > len(self._rows):
+            self._rows = np.empty((n, self._rows.shape[1]), self._rows.dtype)
+        return self._rows[:n]
+
+
+class Linear:
+    """A fully connected layer, ``x @ W + b``, trained by SGD with momentum and weight decay.
+
+    Two scalars carry what would otherwise be passes over whole matrices: the weights are
+    ``W = scale * _w`` and their velocity is ``velocity_scale * _v``. Weight decay then changes `scale`,
+    momentum changes `velocity_scale`, and a step touches memory twice: one ``gemm`` adds the gradient to
+    ``_v``, one ``axpy`` adds ``_v`` to ``_w``. The gradient of the weights is never formed.
+
+    Parameters
+    ----------
+    fan_in, fan_out : int
+        Number of inputs and outputs.
+    rng : numpy.random.Generator
+        Draws the weights from a normal distribution of variance ``2 / fan_in`` (He et al. 2015); biases
+        start at zero.
+    dtype : numpy dtype, default=float32
+        float32 or float64.
+    """
+
+    def __init__(
+        self, fan_in: int, fan_out: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float32
+    ) -> None:
+        self.fan_in, self.fan_out = fan_in, fan_out
+        self.dtype = np.dtype(dtype)
+        self.biases: Array = np.zeros(fan_out, dtype)
+        self._w: Array = rng.standard_normal((fan_in, fan_out), dtype=np.float64).astype(dtype)
+        self._w *= math.sqrt(2.0 / fan_in)
+        self._scale = 1.0
+        self._v: Array = np.zeros_like(self._w)
+        self._velocity_scale = 1.0
+        self._bias_velocity: Array = np.zeros_like(self.biases)
+        self._gemm, self._gemv, self._axpy = get_blas_funcs(("gemm", "gemv", "axpy"), dtype=self.dtype)
+        self._out = Buffer(fan_out, dtype)
+        self._input_gradient = Buffer(fan_in, dtype)
+        self._ones: Array = np.ones(0, dtype)
+        self._x = self._gradient = np.empty((0, 0), dtype)
+
+    @property
+    def weights(self) -> Array:
+        """The weights W, shape (fan_in, fan_out), as a new array."""
+        weights: Array = self._w * self._scale
+        return weights
+
+    @weights.setter
+    def weights(self, value: Array) -> None:
+        self._w[...] = value
+        self._scale = 1.0
+
+    def fold(self) -> None:
+        """Multiply the scale into the weights: a copy of them then predicts the same, to the last bit."""
+        self._w *= self._scale
+        self._scale = 1.0
+
+    @property
+    def squared_norm(self) -> float:
+        """Sum of the squared weights, ``sum(W**2)``."""
+        return self._scale**2 * float(np.vdot(self._w, self._w))
+
+    @property
+    def gradients(self) -> tuple[Array, Array]:
+        """Gradients of the loss by weights (fan_in, fan_out) and biases (fan_out,), formed on request."""
+        return self._x.T @ self._gradient, self._gradient.sum(axis=0)
+
+    def forward(self, x: Array) -> Array:
+        """Return ``x @ W + b``.
+
+        Parameters
+        ----------
+        x : ndarray, shape (n, fan_in)
+            C-contiguous, of the layer's dtype.
+
+        Returns
+        -------
+        ndarray, shape (n, fan_out)
+        """
+        self._x = x
+        out = self._out.rows(len(x))
+        np.matmul(x, self._w, out=out)
+        out *= self._scale
+        out += self.biases
+        return out
+
+    def backward(self, gradient: Array, *, input_gradient: bool = True) -> Array | None:
+        """Take the loss's gradient by the output and return the one by the input.
+
+        Parameters
+        ----------
+        gradient : ndarray, shape (n, fan_out)
+        input_gradient : bool, default=True
+            Whether anybody needs the result; nobody does at a network's first layer.
+
+        Returns
+        -------
+        ndarray, shape (n, fan_in), or None
+        """
+        self._gradient = gradient
+        if not input_gradient:
+            return None
+        out = self._input_gradient.rows(len(gradient))
+        # With one output the product is an outer one, for which BLAS takes three times as long.
+        product = np.multiply if self.fan_out == 1 else np.matmul
+        product(gradient, self._w.T, out=out)
+        out *= self._scale
+        return out
+
+    def step(self, learning_rate: float, momentum: float, weight_decay: float) -> None:
+        """Update the parameters in place from the last ``backward``.
+
+        ``v = momentum * v - learning_rate * x.T @ gradient`` and
+        ``W = W + v - 2 * learning_rate * weight_decay * W``, the course report's equations; biases do not
+        decay.
+        """
+        self._velocity_scale, keep = _fold(self._velocity_scale * momentum)
+        # BLAS counts in columns: row-major x.T @ gradient is column-major gradient.T @ x, and the
+        # transposes below are views.
+        self._gemm(
+            -learning_rate / self._velocity_scale,
+            self._gradient.T,
+            self._x.T,
+            beta=keep,
+            c=self._v.T,
+            trans_b=True,
+            overwrite_c=True,
+        )
+        self._scale, keep = _fold(self._scale * (1.0 - 2.0 * learning_rate * weight_decay))
+        if keep != 1.0:
+            self._w *= keep
+        self._axpy(self._v.ravel(), self._w.ravel(), a=self._velocity_scale / self._scale)
+
+        n = len(self._gradient)
+        if n > len(self._ones):
+            self._ones = np.ones(n, self.dtype)
+        self._gemv(
+            -learning_rate,
+            self._gradient.T,
+            self._ones[:n],
+            beta=momentum,
+            y=self._bias_velocity,
+            overwrite_y=True,
+        )
+        self.biases += self._bias_velocity
+
+
+def _fold(scale: float) -> tuple[float, float]:
+    """Split a scale into the part that stays a scalar and the part that its array is multiplied by."""
+    return (scale, 1.0) if abs(scale) >= _SMALLEST_SCALE else (1.0, scale)
+
+
+class ReLU:
+    """The rectifier ``max(0, z)``; its derivative at 0 is 0.
+
+    It works in place: its input's memory becomes its output, and so with the gradients.
+    """
+
+    def __init__(self) -> None:
+        self._out: Array = np.empty((0, 0))
+
+    def forward(self, z: Array) -> Array:
+        """Return ``max(0, z)``, shape (n, m), in the memory of `z`, shape (n, m)."""
+        self._out = np.maximum(z, 0, out=z)
+        return self._out
+
+    def backward(self, gradient: Array) -> Array:
+        """Zero the gradient, shape (n, m), where the input was not positive, in place."""
+        return np.multiply(gradient, self._out > 0, out=gradient)
+
+    def step(self, learning_rate: float, momentum: float, weight_decay: float) -> None:
+        """Do nothing: there are no parameters."""

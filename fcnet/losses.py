@@ -1,0 +1,69 @@
+"""The loss: sigmoid cross-entropy on logits."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+Array = NDArray[np.floating[Any]]
+
+
+class SigmoidCrossEntropy:
+    """Sigmoid cross-entropy, the mean over rows and columns, in nats.
+
+    One column of logits for two classes; K columns, one against the rest, for K classes.
+    """
+
+    def forward(self, logits: Array, targets: Array) -> float:
+        """Return the loss, finite for any finite logit.
+
+        ``max(z, 0) - z*y + log1p(exp(-|z|))`` is ``-y*log(sigmoid(z)) - (1-y)*log(1-sigmoid(z))`` written
+        so that no exponential overflows.
+
+        Parameters
+        ----------
+        logits : ndarray, shape (n, n_columns)
+        targets : ndarray, shape (n, n_columns)
+            1 where the row belongs to the column's class, else 0.
+
+        Returns
+        -------
+        float
+            Nats.
+        """
+        self._logits, self._targets = logits, targets
+        terms = np.maximum(logits, 0) - logits * targets + np.log1p(np.exp(-np.abs(logits)))
+        return float(terms.mean(dtype=np.float64))
+
+    def backward(self) -> Array:
+        """Return the gradient by the logits of the last ``forward``, shape (n, n_columns)."""
+        return self.gradient(self._logits, self._targets)
+
+    @staticmethod
+    def gradient(logits: Array, targets: Array) -> Array:
+        """Return ``(sigmoid(z) - y) / n_terms``, shape (n, n_columns), without the loss's own value."""
+        gradient: Array = expit(logits)
+        gradient -= targets
+        gradient *= 1.0 / gradient.size
+        return gradient
+
+    def step(self, learning_rate: float, momentum: float, weight_decay: float) -> None:
+        """Do nothing: there are no parameters."""
+
+
+def encode_targets(labels: NDArray[np.integer[Any]], n_classes: int, dtype: np.dtype[Any]) -> Array:
+    """Turn labels (n,) in 0..n_classes-1 into targets: (n, 1) for two classes, else (n, n_classes)."""
+    if n_classes == 2:
+        targets: Array = labels.astype(dtype)[:, np.newaxis]
+    else:
+        targets = np.equal(labels[:, np.newaxis], np.arange(n_classes)).astype(dtype)
+    return targets
+
+
+def decide(logits: Array) -> NDArray[np.intp]:
+    """Return the predicted class of each row, shape (n,): the sign of one logit or the largest of K."""
+    if logits.shape[1] == 1:
+        return np.greater(logits[:, 0], 0).astype(np.intp)
+    predicted: NDArray[np.intp] = logits.argmax(axis=1)
+    return predicted
