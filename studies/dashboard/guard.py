@@ -1,0 +1,189 @@
+"""A guard in front of optuna-dashboard, which by itself lets in whoever reaches its port under any name."""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import ipaddress
+import json
+import os
+import re
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import optuna_dashboard
+from optuna.artifacts import FileSystemArtifactStore
+from optuna.storages import BaseStorage, get_storage
+
+# The page is one bundled script. It needs eval for WebGL (parallel coordinates) and inline styles for its
+# components; inline scripts, frames, plug-ins and other origins it does not need.
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data: blob:; media-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_DATA_POLICY = "default-src 'none'; sandbox; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+_REPLACED = {name.lower() for name, _ in _HEADERS} | {
+    "content-security-policy",
+    "access-control-allow-origin",
+}
+_HOST_HEADER = re.compile(
+    r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE
+)
+
+
+class _Refusal(Exception):
+    """A request that is answered by the guard: status line, reason, further headers."""
+
+    def __init__(self, status: str, reason: str, *headers: tuple[str, str]) -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.headers = status, reason, list(headers)
+
+
+def application(
+    storage: BaseStorage,
+    *,
+    allow_edit: bool = False,
+    allowed_hosts: Collection[str],
+    password: str | None = None,
+    artifact_dir: Path | None = None,
+) -> WSGIApplication:
+    """Put a guard in front of optuna-dashboard.
+
+    Parameters
+    ----------
+    storage : optuna.storages.BaseStorage
+        What is shown.
+    allow_edit : bool, default=False
+        Whether notes, artifacts and studies can be changed, from the dashboard's own pages only. Otherwise
+        every method but GET and HEAD is refused; the dashboard needs no other to display.
+    allowed_hosts : collection of str
+        Names and addresses, without port, that the Host header may hold. Any other is refused: a page
+        elsewhere can let its own name point to this machine, and would otherwise read along (DNS rebinding).
+        An unspecified address (``0.0.0.0``, ``::``) admits every numeric one, as numbers cannot be rebound.
+        The port is not looked at, so that a tunnel may end at another one.
+    password : str, optional
+        Demanded by HTTP Basic authentication, with whatever user name.
+    artifact_dir : Path, optional
+        Folder of the artifacts; they are sent as downloads.
+
+    Returns
+    -------
+    WSGI application
+    """
+    store = None if artifact_dir is None else FileSystemArtifactStore(artifact_dir.absolute())
+    # get_storage adds Optuna's cache of finished trials: without it each request reads all of them again.
+    dashboard: WSGIApplication = optuna_dashboard.wsgi(get_storage(storage), artifact_store=store)
+    hosts = frozenset(host.lower() for host in allowed_hosts)
+    expected = None if password is None else _digest(password.encode())
+
+    def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # The dashboard ignores further leading slashes: both must speak of the same path.
+        path = environ["PATH_INFO"] = "/" + environ.get("PATH_INFO", "").lstrip("/")
+        environ.setdefault("HTTP_ACCEPT_ENCODING", "")  # the dashboard fails on requests without it
+        added = [*_HEADERS, ("Content-Security-Policy", _policy(path))]
+        if path.startswith("/artifacts/"):
+            added.append(("Content-Disposition", "attachment"))
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
+            kept = [(name, value) for name, value in headers if name.lower() not in _REPLACED]
+            return start_response(status, kept + added, *exc_info)
+
+        try:
+            _check_host(environ, hosts)
+            _check_password(environ, expected)
+            _check_method(environ, allow_edit=allow_edit)
+            _check_artifact(path, artifact_dir)
+        except _Refusal as refusal:
+            body = json.dumps({"reason": refusal.reason}).encode()
+            length = ("Content-Length", str(len(body)))
+            start(refusal.status, [("Content-Type", "application/json"), length, *refusal.headers])
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        return dashboard(environ, start)
+
+    return guarded
+
+
+def _policy(path: str) -> str:
+    is_page = path == "/dashboard" or path.startswith("/dashboard/")
+    return _PAGE_POLICY if is_page else _DATA_POLICY
+
+
+def _check_host(environ: WSGIEnvironment, allowed: frozenset[str]) -> None:
+    match = _HOST_HEADER.fullmatch(environ.get("HTTP_HOST", ""))
+    host = (match["v6"] or match["name"]).lower() if match else ""
+    if host not in allowed and not (host and _is_address(host) and any(map(is_unspecified, allowed))):
+        raise _Refusal(
+            "403 Forbidden",
+            "This dashboard does not know itself by that name: open the address that it printed at its start,"
+            " or start it with --host and the name.",
+        )
+
+
+def _check_password(environ: WSGIEnvironment, expected: bytes | None) -> None:
+    if expected is None:
+        return
+    scheme, _, encoded = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    given = b""
+    if scheme.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            given = base64.b64decode(encoded.strip(), validate=True).partition(b":")[2]
+    # Digests have one length, so that the comparison takes the same time whatever was given.
+    if not hmac.compare_digest(_digest(given), expected):
+        raise _Refusal(
+            "401 Unauthorized",
+            "This dashboard demands its password; any user name will do.",
+            ("WWW-Authenticate", 'Basic realm="fcnet dashboard", charset="UTF-8"'),
+        )
+
+
+def _check_method(environ: WSGIEnvironment, *, allow_edit: bool) -> None:
+    method = environ["REQUEST_METHOD"]
+    if method in ("GET", "HEAD"):
+        return
+    editing = ("POST", "PUT", "DELETE") if allow_edit else ()
+    if method not in editing:
+        reason = (
+            f"The method {method} is not supported."
+            if allow_edit
+            else "This dashboard is read-only: start it with --allow-edit to change things."
+        )
+        raise _Refusal("405 Method Not Allowed", reason, ("Allow", ", ".join(("GET", "HEAD", *editing))))
+    # Browsers say where a changing request comes from; programs that say nothing are no browsers.
+    site = environ.get("HTTP_SEC_FETCH_SITE", "same-origin")
+    origin = environ.get("HTTP_ORIGIN")
+    own = environ["HTTP_HOST"].lower()
+    if site != "same-origin" or origin not in (None, f"http://{own}", f"https://{own}"):
+        raise _Refusal("403 Forbidden", "Changes are accepted from the dashboard's own pages only.")
+
+
+def _check_artifact(path: str, artifact_dir: Path | None) -> None:
+    # The dashboard answers with a traceback in its log where the database knows a file that is gone.
+    if artifact_dir is None or not path.startswith("/artifacts/"):
+        return
+    name = path.rstrip("/").rpartition("/")[2]
+    if not re.fullmatch(r"[0-9a-fA-F-]+", name) or not os.access(artifact_dir / name, os.R_OK):
+        raise _Refusal("404 Not Found", "There is no such artifact, or its file is gone.")
+
+
+def _digest(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()
+
+
+def _is_address(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(host))
+    return False
+
+
+def is_unspecified(host: str) -> bool:
+    """Say whether a host is the address that stands for all of this machine's (``0.0.0.0``, ``::``)."""
+    return _is_address(host) and ipaddress.ip_address(host).is_unspecified

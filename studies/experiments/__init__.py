@@ -1,0 +1,1 @@
+"""The course report's own experiments, run again with repeated seeds."""

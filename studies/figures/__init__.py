@@ -1,0 +1,1 @@
+"""Figures: plain data first, then Plotly."""

@@ -1,0 +1,39 @@
+"""How figures read: per cent, parameters, durations, in one way for terminal, note and figures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """Return 0.8365 as ``83.65 %``."""
+    return f"{100 * fraction:.{digits}f} %"
+
+
+def points(fraction: float, digits: int = 2) -> str:
+    """Return a difference of 0.0042 as ``0.42 points`` (percentage points)."""
+    return f"{100 * fraction:.{digits}f} points"
+
+
+def number(value: Any) -> str:
+    """Return a parameter with three significant digits; whole numbers stay whole."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def params_line(params: Mapping[str, Any]) -> str:
+    """Return parameters on one line: ``batch_size 64, learning_rate 0.0123``."""
+    return ", ".join(f"{name} {number(value)}" for name, value in params.items())
+
+
+def duration(seconds: float) -> str:
+    """Return 93.4 as ``1 min 33 s``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``1 trial`` or ``2 trials``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,68 @@
+"""What `confirm` concludes about its candidates, and how it says it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What paired trainings say about the candidates.
+
+    Parameters
+    ----------
+    kind : {"beats", "tie", "more_seeds"}
+        The winner beats every other candidate; the contenders are equal within the margin; or neither is
+        shown.
+    winner : int
+        Candidate with the highest mean.
+    runner_up : int or None
+        Candidate with the next mean; None if the winner is alone.
+    contenders : list of int
+        The winner and all that it does not beat, best mean first.
+    cheapest : int
+        The contender that costs least.
+    p_value : float
+        Largest corrected p-value of the winner against another candidate.
+    difference : float
+        Mean of winner less runner-up.
+    seeds : int
+        Paired seeds behind the verdict.
+    more_seeds : int or None
+        About how many more would tell; None when no affordable number would, or when none is needed.
+    margin : float
+        The difference taken as negligible.
+    """
+
+    kind: Literal["beats", "tie", "more_seeds"]
+    winner: int
+    runner_up: int | None
+    contenders: list[int]
+    cheapest: int
+    p_value: float
+    difference: float
+    seeds: int
+    more_seeds: int | None
+    margin: float
+
+    def sentence(self, names: Sequence[str]) -> str:
+        """Say the verdict; `names` holds one name per candidate."""
+        winner, listed = names[self.winner], [names[i] for i in self.contenders]
+        if self.runner_up is None:
+            return f"{winner} is the only candidate."
+        if self.kind == "beats":
+            rest = " and every other candidate" if len(names) > 2 else ""
+            corrected = f"p = {self.p_value:.2g}, corrected for the number of comparisons"
+            return f"{winner} beats {names[self.runner_up]}{rest} ({corrected})."
+        joined = " and ".join([", ".join(listed[:-1]), listed[-1]])
+        if self.kind == "tie":
+            return (
+                f"{joined} tie within {100 * self.margin:.1f} points: any is fine,"
+                f" the cheapest one is {names[self.cheapest]}."
+            )
+        if self.more_seeds is None:
+            return (
+                f"These images cannot tell {joined} apart, however many seeds:"
+                f" the cheapest one is {names[self.cheapest]}."
+            )
+        return f"Not enough seeds to tell {joined} apart: about {self.more_seeds} more would tell."

@@ -1,0 +1,1 @@
+"""What the program shows on a terminal, and the signals that come from there."""
