@@ -1,0 +1,89 @@
+"""Fixtures: a small data set in the assignment's shape, and the program run as its user runs it."""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: tests that train share the cores
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every run of the command compiles its modules again
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# A shell's background and nohup let the tests, and all that they start, ignore these signals.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def write_images(path, *, seed=0, n_train=160, n_test=60, n_features=24):
+    """Write an .npz of two overlapping classes that a network learns in a few epochs."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(128, 25, (2, n_features))
+
+    def part(n):
+        labels = np.arange(n) % 2
+        images = centres[labels] + rng.normal(0, 45, (n, n_features))
+        return images.clip(0, 255).astype(np.uint8), labels
+
+    train, test = part(n_train), part(n_test)
+    np.savez(path, train_data=train[0], train_labels=train[1], test_data=test[0], test_labels=test[1])
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """Keep every test away from the user's own cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A file of images."""
+    return write_images(tmp_path / "images.npz")
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Run ``python sweep.py ...`` in an empty folder and return the finished process."""
+
+    def run(*arguments, check=True, **options):
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "sweep.py"), *map(str, arguments)],
+            cwd=options.pop("cwd", tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "COLUMNS": "200", **options},
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        if check:
+            assert done.returncode == 0, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start ``python sweep.py ...`` and return it while it runs; what still runs in the end is killed."""
+    from started import Started
+
+    started = []
+
+    def begin(*arguments, folder=tmp_path, **options):
+        started.append(Started(folder, *arguments, **options))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        if each.process.poll() is None:
+            os.killpg(each.process.pid, signal.SIGKILL)
+            each.process.communicate(timeout=60)

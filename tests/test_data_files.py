@@ -1,0 +1,326 @@
+"""Data files: every reader gives a data set or one sentence, whatever the bytes."""
+
+import io
+import lzma
+import os
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fcnet.data import Dataset, files, load
+from fcnet.errors import UserError
+
+# FUZZ_EXAMPLES=100000 pytest tests/test_data_files.py tests/test_data_cifar10.py -k fuzz runs for longer.
+FUZZ = settings(
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "300")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+Arrays = dict[str, Any]
+
+
+def arrays(features: tuple[int, ...] = (12,), dtype: str = "uint8") -> Arrays:
+    rng = np.random.default_rng(0)
+    return {
+        "train_data": rng.integers(0, 256, size=(20, *features)).astype(dtype),
+        "train_labels": np.arange(20).reshape(20, 1) % 2,
+        "test_data": rng.integers(0, 256, size=(6, *features)).astype(dtype),
+        "test_labels": np.arange(6).reshape(6, 1) % 2,
+    }
+
+
+def npz(content: Arrays) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **content)
+    return file.getvalue()
+
+
+def python2_pickle(content: Arrays) -> bytes:
+    """Write the bytes that Python 2's cPickle writes: text and array contents are byte strings."""
+
+    def text(value: bytes) -> bytes:
+        if len(value) < 256:
+            return b"U" + struct.pack("<B", len(value)) + value
+        return b"T" + struct.pack("<i", len(value)) + value
+
+    def number(value: int) -> bytes:
+        return b"J" + struct.pack("<i", value)
+
+    out = [b"\x80\x02}("]
+    for key, array in content.items():
+        kind, order = array.dtype.str[1:], array.dtype.str[:1]
+        out += [text(key.encode()), b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"]
+        out += [number(0), b"\x85", text(b"b"), b"\x87R(", number(1), b"("]
+        out += [*map(number, array.shape), b"tcnumpy\ndtype\n", text(kind.encode()), number(0), number(1)]
+        out += [b"\x87R(", number(3), text(order.encode()), b"NNN", number(-1), number(-1), number(0), b"tb"]
+        out += [b"\x89", text(array.tobytes()), b"tb"]
+    return b"".join(out) + b"u."
+
+
+def python3_pickle(protocol: int) -> Callable[[Arrays], bytes]:
+    return lambda content: pickle.dumps(content, protocol)
+
+
+WRITERS = {"npz": npz, "python2": python2_pickle} | {f"python3-{p}": python3_pickle(p) for p in (2, 3, 4, 5)}
+
+
+def read(content: bytes) -> Dataset:
+    return files.read(io.BytesIO(content), "some.file")
+
+
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS.keys())
+def test_every_format_gives_the_same_data(writer: Callable[[Arrays], bytes], tmp_path: Path) -> None:
+    expected = arrays()
+    (tmp_path / "data.bin").write_bytes(writer(expected))  # recognised by content, whatever its name
+    data = load(str(tmp_path / "data.bin"))
+    np.testing.assert_array_equal(data.images, expected["train_data"])
+    np.testing.assert_array_equal(data.labels, expected["train_labels"].ravel())
+    np.testing.assert_array_equal(data.open_test()[0], expected["test_data"])
+    np.testing.assert_array_equal(data.open_test()[1], expected["test_labels"].ravel())
+    assert (data.name, data.class_names, data.test_size) == ("data.bin", ("0", "1"), 6)
+    assert data.labels.dtype == np.int64
+    assert data.fingerprint == read(npz(expected)).fingerprint
+
+
+def test_pickles_of_column_major_and_big_endian_arrays() -> None:
+    content = arrays(dtype=">f4")
+    content["train_data"] = np.asfortranarray(content["train_data"])
+    for protocol in (2, 5):
+        np.testing.assert_array_equal(read(pickle.dumps(content, protocol)).images, content["train_data"])
+
+
+def test_npz_with_the_other_names_and_image_shapes() -> None:
+    content = arrays((3, 2, 2), "float64")
+    other = {files._KEYS[key]: value for key, value in content.items()}
+    data = read(npz(other))
+    assert data.image_shape == (3, 2, 2)
+    assert data.images.dtype == np.float32
+    np.testing.assert_array_equal(data.images, content["train_data"].reshape(20, 12))
+
+
+def test_assignment_images_are_colour_planes() -> None:
+    assert read(python2_pickle(arrays((3072,)))).image_shape == (3, 32, 32)
+
+
+def _changed(**entries: Any) -> Arrays:
+    return arrays() | entries
+
+
+def _with_value(key: str, value: float) -> Arrays:
+    content = arrays(dtype="float32")
+    changed = content[key].astype(float)
+    changed[3] = value
+    return content | {key: changed}
+
+
+BAD = {
+    "third label": (_with_value("train_labels", 2), "train_labels in some.file holds 2.0"),
+    "negative label": (_with_value("test_labels", -1), "test_labels in some.file holds -1.0"),
+    "NaN label": (_with_value("train_labels", np.nan), "train_labels in some.file holds nan"),
+    "half label": (_with_value("train_labels", 0.5), "train_labels in some.file holds 0.5"),
+    "NaN pixel": (_with_value("train_data", np.nan), "train_data in some.file holds NaN"),
+    "infinite pixel": (_with_value("test_data", np.inf), "test_data in some.file holds NaN"),
+    "huge pixel": (_with_value("test_data", -1e30), "test_data in some.file holds NaN"),
+    "one class": (_changed(train_labels=np.zeros(20, int)), "0 rows of class 1 in train_data"),
+    "one class in test": (_changed(test_labels=np.ones(6, int)), "0 rows of class 0 in test_data"),
+    "row counts": (_changed(train_labels=np.arange(19) % 2), "20 rows in train_data but 19"),
+    "feature counts": (_changed(test_data=np.zeros((6, 13), np.uint8)), "12 values per image"),
+    "mixed types": (_changed(test_data=np.zeros((6, 12), np.float32)), "mixes uint8 and floating"),
+    "integer images": (_changed(train_data=np.zeros((20, 12), np.int64)), "int64"),
+    "flat images": (_changed(train_data=np.zeros(20, np.uint8)), "shape (20,)"),
+    "no rows": (_changed(train_data=np.zeros((0, 12), np.uint8)), "shape (0, 12)"),
+    "one-hot labels": (_changed(train_labels=np.eye(20)), "train_labels in some.file has shape (20, 20)"),
+    "scalar label": (_changed(train_labels=np.array(1)), "train_labels in some.file has shape ()"),
+    "missing key": ({k: v for k, v in arrays().items() if k != "test_labels"}, "lacks test_labels"),
+    "nothing": ({}, "lacks train_data, train_labels, test_data, test_labels"),
+}
+
+
+@pytest.mark.parametrize("writer", [npz, python2_pickle])
+@pytest.mark.parametrize("case", BAD)
+def test_unusable_arrays_are_told_in_a_sentence(case: str, writer: Callable[[Arrays], bytes]) -> None:
+    content, words = BAD[case]
+    with pytest.raises(UserError) as error:
+        read(writer(content))
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_too_few_rows_of_a_class() -> None:
+    labels = (np.arange(20) < 4).astype(int)
+    with pytest.raises(UserError, match="4 rows of class 1 in train_data; at least 5"):
+        read(npz(_changed(train_labels=labels)))
+
+
+def test_paths_that_are_no_data_file(tmp_path: Path) -> None:
+    missing = tmp_path / "none.npz"
+    with pytest.raises(UserError, match=f"{missing} does not exist"):
+        load(str(missing))
+    with pytest.raises(UserError, match="is a folder"):
+        load(str(tmp_path))
+    with pytest.raises(UserError, match="is a device or pipe"):
+        load(os.devnull)
+    (tmp_path / "empty.npz").touch()
+    with pytest.raises(UserError, match=r"empty.npz is neither an .npz archive nor a pickle"):
+        load(str(tmp_path / "empty.npz"))
+    with pytest.raises(UserError, match="cannot be read"):
+        load("n" * 300)
+
+
+def test_a_file_above_the_limit(tmp_path: Path) -> None:
+    with (tmp_path / "large.npz").open("wb") as file:
+        file.truncate(files.MAX_BYTES + 1)  # sparse: takes no room
+    with pytest.raises(UserError, match="larger than 1 GiB"):
+        load(str(tmp_path / "large.npz"))
+
+
+class Calls:
+    def __init__(self, target: Path) -> None:
+        self._target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self._target}",)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_pickle_that_calls_os_system_runs_nothing(protocol: int, tmp_path: Path) -> None:
+    target = tmp_path / "touched"
+    with pytest.raises(UserError, match=r"more than NumPy arrays.*posix system.*none of it was run"):
+        read(pickle.dumps(arrays() | {"extra": Calls(target)}, protocol))
+    assert not target.exists()
+
+
+HOSTILE = {
+    "eval": b"\x80\x02cbuiltins\neval\nU\x041+1\x85R.",
+    "object array": pickle.dumps({"train_data": np.array([[object()]], dtype=object)}, 2),
+    "structured array": pickle.dumps({"train_data": np.zeros(3, dtype="i4,f8")}, 2),
+    "a list": pickle.dumps([1, 2, 3], 2),
+    "a number": b"\x80\x02K\x01.",
+    "persistent id": b"\x80\x02Pabc\n.",
+    "extension code": b"\x80\x02\x82\x01.",
+    "huge memo index": b"\x80\x02}r\xff\xff\xff\xff.",
+    "huge bytes": b"\x80\x04\x8e" + struct.pack("<Q", 1 << 62) + b"x.",
+    "huge bytearray": b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b"x.",
+    "huge frame": b"\x80\x04\x95" + struct.pack("<Q", 1 << 62) + b"}.",
+    "huge integer": b"\x80\x02\x8b" + struct.pack("<i", 1 << 30) + b"\x01.",
+    "negative length": b"\x80\x02T" + struct.pack("<i", -5) + b".",
+    "many copies": b"\x80\x02}" + b"2" * 10_000 + b".",
+    "doubling tuples": b"\x80\x02)" + b"q\x00h\x00\x86" * 5_000 + b".",
+    "tuple as key": b"\x80\x02}))s.",
+    "no mark": b"\x80\x02u.",
+    "empty stack": b"\x80\x02.",
+    "endless name": b"\x80\x02c" + b"n" * 1_000,
+    "name that is no text": b"\x80\x04}}\x93.",
+    "later protocol": b"\x80\xff.",
+    "no shape": python2_pickle(arrays()).replace(b"J\x14\x00\x00\x00", b"J\xff\xff\xff\xff", 1),
+    "more rows than bytes": python2_pickle(arrays()).replace(b"J\x14\x00\x00\x00", b"J\xff\xff\xff\x7f", 1),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_pickles_end_in_a_sentence(case: str) -> None:
+    with pytest.raises(UserError, match=r"some.file (is a|lacks)"):
+        read(HOSTILE[case])
+
+
+def test_a_pickle_of_very_many_opcodes_is_given_up() -> None:
+    with pytest.raises(UserError, match="more than 1000 opcodes"):
+        read(b"\x80\x02" + b"N" * 1_000_000 + b".")
+
+
+def test_the_same_bytes_cannot_make_many_arrays() -> None:
+    content = b"B" + struct.pack("<i", 10_000) + bytes(10_000) + b"q\x00"
+    dtype = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87Rq\x01"
+    array = b"cnumpy._core.numeric\n_frombuffer\n(h\x00h\x01M\x10\x27\x85U\x01CtR"
+    with pytest.raises(UserError, match="the same bytes in several arrays"):
+        read(b"\x80\x04" + content + dtype + array * 50 + b".")
+
+
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS.keys())
+def test_a_file_cut_anywhere_ends_in_a_sentence(writer: Callable[[Arrays], bytes]) -> None:
+    content = writer(arrays())
+    for length in range(0, len(content), 7):
+        with pytest.raises(UserError):
+            read(content[:length])
+    with pytest.raises(UserError, match=r"some.file is a (truncated or )?damaged"):
+        read(content[: len(content) // 2])
+
+
+def _zip(member: bytes, *, name: str = "train_data.npy", compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        archive.writestr(name, member)
+    return file.getvalue()
+
+
+def _npy(header: str, content: bytes = b"") -> bytes:
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + content
+
+
+def test_npz_members_must_fit_their_headers() -> None:
+    claims = "{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 3072), }\n"
+    with pytest.raises(UserError, match="its size and its shape"):
+        read(_zip(_npy(claims, b"abc")))
+    objects = "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n"
+    with pytest.raises(UserError, match="holds object"):
+        read(_zip(_npy(objects, pickle.dumps([Calls(Path("/nowhere"))]))))
+    with pytest.raises(UserError, match=r"damaged \.npz archive"):
+        read(_zip(_npy("(" * 5000)))
+    with pytest.raises(UserError, match="other than deflate"):
+        read(_zip(b"x", compression=zipfile.ZIP_LZMA))
+    assert lzma  # the archive above needs it
+
+
+def test_a_zip_bomb_is_refused_by_its_stated_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_BYTES", 100_000)
+    with pytest.raises(UserError, match="more than 1 GiB"):
+        read(_zip(b"\0" * 100_001))
+
+
+def test_a_zip_bomb_that_lies_about_its_size_is_cut_short() -> None:
+    header = "{'descr': '|u1', 'fortran_order': False, 'shape': (10,), }\n"
+    honest = len(_npy(header)) + 10
+    bomb = _zip(_npy(header, b"\0" * 10_000_000))
+    lying = bomb.replace(struct.pack("<I", honest - 10 + 10_000_000), struct.pack("<I", honest))
+    assert lying != bomb
+    with pytest.raises(UserError, match="damaged"):
+        read(lying)
+
+
+SEEDS = [writer(arrays()) for writer in WRITERS.values()] + [*HOSTILE.values(), _zip(_npy("{}"))]
+
+
+@FUZZ
+@given(start=st.sampled_from([b"", b"PK\x03\x04", b"\x80\x02", b"\x80\x04}("]), rest=st.binary(max_size=400))
+def test_fuzz_any_bytes(start: bytes, rest: bytes) -> None:
+    _dataset_or_sentence(start + rest)
+
+
+@FUZZ
+@given(seed=st.sampled_from(SEEDS), data=st.data())
+def test_fuzz_changed_files(seed: bytes, data: st.DataObject) -> None:
+    changed = bytearray(seed)
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.integers(0, len(changed)))
+        removed = data.draw(st.integers(0, 4))
+        changed[place : place + removed] = data.draw(st.binary(max_size=6))
+    _dataset_or_sentence(bytes(changed))
+
+
+def _dataset_or_sentence(content: bytes) -> None:
+    try:
+        data = read(content)
+    except UserError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert set(np.unique(data.labels)) == {0, 1}
+        assert np.isfinite(data.split().train.x).all()

@@ -1,0 +1,245 @@
+"""The test set has one door, every opening is on record, and advice appears only where the data give it."""
+
+import ast
+import io
+import json
+
+import numpy as np
+import optuna
+import pytest
+from conftest import ROOT
+from rich.console import Console
+from scripted import Scripted, noisy
+
+from fcnet.data import Dataset, load
+from fcnet.errors import UserError
+from studies.backends.local import InProcess
+from studies.dashboard.publishing import publish
+from studies.evidence.confirmation import confirm
+from studies.evidence.openings import begin_opening, cost_of_opening, finish_opening
+from studies.evidence.prospects import REPEATS, UntilFlat, advise
+from studies.final import train_final
+from studies.objective import REPEAT
+from studies.search import Plan, search
+from studies.storage.opening import connect, load_study
+from studies.summary import check_kept, summarise
+from studies.terminal.results import print_best
+
+STEADY = noisy(lambda _: 0.85, spread=0.003)
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/sweep.db"
+
+
+def run(url, images, backend, **options):
+    said = []
+    plan = Plan(url, "sweep", data=str(images), **{"epochs": 2, "sampler": "random", **options})
+    search(plan, backend, say=said.append, show=lambda _: None)
+    return load_study(connect(url, create=False), "sweep"), "\n".join(said)
+
+
+def everything(url, images):
+    """Run sweep, confirm and best with real trainings and return all that they found."""
+    study, _ = run(url, images, InProcess(), trials=4)
+    confirm(study, load(str(images)), connect(url, create=False), InProcess(), top=2, n_seeds=2)
+    study = load_study(connect(url, create=False), "sweep")
+    trials = [(t.params, t.value, t.intermediate_values, t.state) for t in study.get_trials()]
+    found = {**summarise(study), **advise(study)}
+    del found["data"]["fingerprint"], found["confirmation"]["time"]
+    for candidate in found["confirmation"]["candidates"]:
+        del candidate["seconds"]
+    # Seconds decide which of several equal ones is called the cheapest.
+    for key in ("cheapest", "sentence"):
+        del found["confirmation"][key]
+    del found["ground"]
+    return trials, found
+
+
+def test_nothing_before_the_final_train_depends_on_the_test_set(images, tmp_path, monkeypatch):
+    def locked(self):
+        raise AssertionError("the test set was opened")
+
+    monkeypatch.setattr(Dataset, "open_test", locked)
+    with np.load(images) as arrays:
+        other = tmp_path / "sub" / "images.npz"
+        other.parent.mkdir()
+        rng = np.random.default_rng(5)
+        tests = {
+            "test_data": rng.integers(0, 255, arrays["test_data"].shape, np.uint8),
+            "test_labels": 1 - arrays["test_labels"],
+        }
+        np.savez(other, **{**arrays, **tests})
+    assert load(str(images)).fingerprint != load(str(other)).fingerprint
+    one = everything(f"sqlite:///{tmp_path}/sweep.db", images)
+    two = everything(f"sqlite:///{tmp_path}/sub/sweep.db", other)
+    assert one == two
+
+
+def test_only_the_final_train_uses_the_door():
+    uses = {}
+    for path in [ROOT / "sweep.py", *(ROOT / "fcnet").rglob("*.py"), *(ROOT / "studies").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr in ("open_test", "_test"):
+                uses.setdefault(node.attr, set()).add(str(path.relative_to(ROOT)))
+    assert uses["open_test"] == {"fcnet/data/dataset.py", "studies/final.py"}
+    assert uses["_test"] == {"fcnet/data/dataset.py"}
+
+
+def test_an_opening_is_on_record_before_the_test_set_is_read(url, images, tmp_path, monkeypatch):
+    study, _ = run(url, images, InProcess(), trials=2)
+    dataset = load(str(images))
+    folders = {"folder": tmp_path / "models", "artifacts": tmp_path / "artifacts"}
+
+    def crash(self):
+        (opening,) = load_study(connect(url, create=False), "sweep").user_attrs["test_openings"]
+        assert opening["test_accuracies"] is None
+        assert opening["trial"] == 0
+        raise OSError("the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Dataset, "open_test", crash)
+        with pytest.raises(OSError, match="the power went"):
+            train_final(study, 0, dataset, InProcess(), n_seeds=1, **folders)
+    result = train_final(study, 0, dataset, InProcess(), n_seeds=1, **folders)
+    assert (result.opening, result.tested_before) == (1, 0)
+    (opening,) = study.user_attrs["test_openings"]
+    assert opening["test_accuracies"] == result.test_accuracies
+    assert len(opening["configuration"]) == 64
+    assert opening["images"] == 60
+    again = train_final(study, 0, dataset, InProcess(), n_seeds=1, **folders)
+    assert (again.opening, again.tested_before) == (2, 0)
+    other = train_final(study, 1, dataset, InProcess(), n_seeds=1, **folders)
+    assert (other.opening, other.tested_before) == (3, 1)
+
+
+def test_a_crashed_opening_of_another_configuration_stays_on_record():
+    study = optuna.create_study()
+    begin_opening(study, 0, {"n_layers": 2}, images=2000)
+    begin_opening(study, 1, {"n_layers": 3}, images=2000)
+    assert finish_opening(study, [0.85]) == (2, 1)
+
+
+def test_what_a_second_configuration_costs_is_said_and_the_first_one_is_free():
+    study = optuna.create_study()
+    assert cost_of_opening(study, {"n_layers": 2}, images=2000) is None
+    begin_opening(study, 0, {"n_layers": 2}, images=2000)
+    finish_opening(study, [0.85, 0.85])
+    assert cost_of_opening(study, {"n_layers": 2}, images=2000) is None
+    # The larger of two standard normal variates is 0.5642 on average; the error is 0.798 points.
+    cost = cost_of_opening(study, {"n_layers": 3}, images=2000)
+    assert "1 other configuration of this study met this test set before" in cost
+    assert "the best of 2 test results flatters by up to 0.45 points" in cost
+
+
+def printed(study):
+    out = io.StringIO()
+    print_best(Console(file=out, width=200, highlight=False, soft_wrap=True), summarise(study), advise(study))
+    return out.getvalue()
+
+
+def test_advice_appears_with_the_data_for_it(url, images):
+    study, _ = run(url, images, Scripted(STEADY), trials=22, pruner="none")
+    advice, text = advise(study), printed(study)
+    assert advice["outlook"] is None  # nothing was repeated
+    assert "has not been measured" in text
+    assert "flattened" not in text
+    assert set(advice["importances"]) == set(study.get_trials()[0].params)
+    assert "Importances (no significance: pure noise has some too): " in text
+    first = study.get_trials()[0]
+    for value in (0.846, 0.850, 0.853):
+        study.add_trial(
+            optuna.trial.create_trial(params=first.params, distributions=first.distributions, value=value)
+        )
+    text = printed(study)
+    assert "The sweep has flattened out" in text
+    assert "has not been measured" not in text
+    publish(study)
+    assert "A single training varies by" in json.dumps(study._storage.get_study_system_attrs(study._study_id))
+
+
+def test_too_few_trials_have_no_importances(url, images):
+    study, _ = run(url, images, Scripted(STEADY), trials=5, pruner="none")
+    assert advise(study)["importances"] is None
+    assert "Importances" not in printed(study)
+
+
+def test_a_winner_at_an_edge_is_told_the_option_and_one_in_the_middle_is_not(url, images):
+    study, _ = run(url, images, Scripted(lambda _: 0.8), trials=1, pruner="none")
+    first = study.get_trials()[0]
+    middle = {**first.params, "batch_size": 64, "learning_rate": 0.005}
+    study.add_trial(optuna.trial.create_trial(params=middle, distributions=first.distributions, value=0.85))
+    assert "Edge:" not in printed(study)
+    edge = {**middle, "learning_rate": 0.1}
+    study.add_trial(optuna.trial.create_trial(params=edge, distributions=first.distributions, value=0.9))
+    assert "Edge: learning_rate 0.1 is at the upper end of its range 0.0003..0.1: try --range " in printed(
+        study
+    )
+
+
+def test_until_flat_ends_a_flat_sweep_on_repeats(url, images):
+    study, said = run(url, images, Scripted(STEADY), trials=90, until_flat=True, pruner="none")
+    trials = study.get_trials()
+    assert 20 <= len(trials) < 90
+    assert "The sweep ended early: it has flattened out: the next 20 trials are expected to gain" in said
+    assert "less than the noise of one training" in said
+    repeats = [t for t in trials if REPEAT in t.user_attrs]
+    assert len(repeats) == REPEATS
+    assert all(t.params == trials[0].params and t.value is not None for t in repeats)
+    assert len({t.user_attrs["seed"] for t in trials}) == len(trials)
+
+
+def test_until_flat_goes_on_to_the_budget_while_more_trials_pay(url, images):
+    seen = {}
+
+    def climbing(job):
+        return 0.5 + 0.01 * seen.setdefault(job.hyperparameters, len(seen)) + STEADY(job) - 0.85
+
+    study, said = run(url, images, Scripted(climbing), trials=32, until_flat=True, pruner="none")
+    assert len(study.get_trials()) == 32
+    assert "flattened" not in said
+
+
+def test_without_the_option_nothing_is_repeated(url, images):
+    study, said = run(url, images, Scripted(STEADY), trials=30, pruner="none")
+    assert len(study.get_trials()) == 30
+    assert not any(REPEAT in t.user_attrs for t in study.get_trials())
+    assert "ended early" not in said
+
+
+def test_repeats_are_never_pruned(url, images):
+    study, _ = run(url, images, Scripted(STEADY), trials=12, epochs=6)
+    first = study.get_trials()[0]
+    study.enqueue_trial(first.params, user_attrs={REPEAT: 0})
+    study.enqueue_trial(first.params)
+    # Both are worse than all before.
+    study, _ = run(url, images, Scripted(lambda _: 0.1), trials=14, epochs=6)
+    assert [t.state.name for t in study.get_trials()[12:]] == ["COMPLETE", "PRUNED"]
+
+
+def test_until_flat_asks_for_repeats_once(url, images):
+    study, _ = run(url, images, Scripted(STEADY), trials=2, pruner="none")
+    until_flat = UntilFlat(study)
+    assert until_flat(study.get_trials()) is None
+    assert until_flat(study.get_trials()) is None
+    assert sum(REPEAT in t.user_attrs for t in study.get_trials()) == REPEATS
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("confirmation", "trial 3"),
+        ("confirmation", {"winner": 0}),
+        ("test_openings", [{"configuration": "a", "test_accuracies": ["much"], "images": 60}]),
+        ("test_openings", [{"configuration": "a", "test_accuracies": [0.8]}]),
+    ],
+)
+def test_evidence_of_another_form_is_refused_in_one_sentence(url, images, name, value):
+    study, _ = run(url, images, Scripted(STEADY), trials=1)
+    check_kept(study)
+    study.set_user_attr(name, value)
+    with pytest.raises(
+        UserError, match=f"the attribute '{name}' of the study 'sweep' is not as this program"
+    ):
+        check_kept(study)

@@ -1,0 +1,184 @@
+"""Signals to the real program and processes that die or hang: a clean study, and the same command goes on."""
+
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from optuna.trial import TrialState
+from started import FAST, assert_whole, finished, trials_of
+
+from studies.backends import EPOCH_LIMIT_SECONDS
+from studies.storage.coordination import MAX_RETRIES, coordinate
+from studies.storage.opening import connect, open_study
+
+
+def test_chaos_in_short():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.chaos", "--rounds", "3", "--minutes", "0.5", "--seed", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nothing lost" in done.stdout
+
+
+def test_ctrl_c_while_the_database_is_locked(start, sweep, images, tmp_path):
+    running = start("--trials", 10000, "--data", images, *FAST)
+    running.until("2/10000")
+    with sqlite3.connect(tmp_path / "sweep.db", isolation_level=None) as other:
+        other.execute("PRAGMA busy_timeout=30000")
+        other.execute("BEGIN IMMEDIATE")
+        running.until("does not answer: waiting for it")
+        os.killpg(running.process.pid, signal.SIGINT)
+        code, said = running.end()
+    assert code == 130
+    assert "To go on:" in said
+    total = len(finished(trials_of(tmp_path))) + 2
+    sweep("--trials", total, "--data", images, *FAST)
+    assert_whole(tmp_path, total)
+
+
+def test_workers_without_memory(start, sweep, images, tmp_path):
+    sweep("--trials", 1, "--data", images, *FAST)
+    limit = 260 * 2**20
+    running = start(
+        "--trials",
+        3,
+        "--data",
+        images,
+        *FAST,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    code, said = running.process.wait(timeout=120), ""
+    said = running.process.stderr.read()
+    running.end()
+    assert code == 1
+    assert said
+    sweep("--trials", 3, "--data", images, *FAST)
+    assert_whole(tmp_path, 3)
+
+
+def test_a_worker_that_hangs_is_replaced(start, images, tmp_path):
+    running = start("--trials", 12, "--data", images, *FAST, "--epoch-limit", 15)
+    running.until("2/12")
+    hung = running.workers()[0]
+    os.kill(hung, signal.SIGSTOP)
+    code, _ = running.end()
+    assert code == 0
+    assert_whole(tmp_path, 12)
+    reasons = [trial.user_attrs.get("reason", "") for trial in trials_of(tmp_path)]
+    assert sum("silent for 15 s (--epoch-limit) and was replaced" in reason for reason in reasons) <= 1
+    assert not Path(f"/proc/{hung}").exists()
+
+
+def test_the_limit_for_an_epoch_is_in_the_help(sweep):
+    assert f"(default: {EPOCH_LIMIT_SECONDS:g})" in " ".join(sweep("run", "--help").stdout.split())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])  # SIGINT: test_cli.py
+def test_a_signal_to_the_whole_group_leaves_a_clean_study(start, images, tmp_path, number):
+    running = start("--trials", 10000, "--data", images, *FAST)
+    running.until("2/10000")
+    os.killpg(running.process.pid, number)
+    code, said = running.end()
+    assert code == 130
+    assert "nothing is lost. To go on:" in said
+    trials = trials_of(tmp_path)
+    assert TrialState.RUNNING not in {trial.state for trial in trials}
+    reasons = {trial.user_attrs["reason"] for trial in trials if trial.state == TrialState.FAIL}
+    assert reasons <= {"interrupted"}
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_next_start_recovers(start, sweep, images, tmp_path):
+    running = start("--trials", 10000, "--data", images, *FAST)
+    running.until("2/10000")
+    with sqlite3.connect(tmp_path / "sweep.db", isolation_level=None) as other:
+        other.execute("PRAGMA busy_timeout=30000")
+        other.execute("BEGIN IMMEDIATE")  # so that the first one cannot be served yet
+        os.killpg(running.process.pid, signal.SIGINT)
+        os.killpg(running.process.pid, signal.SIGINT)
+        code, said = running.end()
+    assert code == 130
+    assert "interrupted" in said.lower()
+    total = len(finished(trials_of(tmp_path))) + 2
+    sweep("--trials", total, "--data", images, *FAST)
+    assert_whole(tmp_path, total)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_final_training_with_a_sentence(start, sweep, images, tmp_path, number):
+    sweep("--trials", 1, "--data", images, "--epochs", 400, "--workers", 1)
+    running = start("train", "--seeds", 2, "--workers", 2)
+    running.until(" of 800 epochs")
+    os.killpg(running.process.pid, number)
+    code, said = running.end()
+    assert code == 130
+    assert "interrupted; the same command goes on" in said
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_nohup_is_honoured(start, images, tmp_path):
+    running = start(
+        "--trials",
+        8,
+        "--data",
+        images,
+        *FAST,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    running.until("2/8")
+    os.killpg(running.process.pid, signal.SIGHUP)
+    assert running.end()[0] == 0
+    assert_whole(tmp_path, 8)
+
+
+def test_messages_that_nobody_reads_any_more(start, sweep, images, tmp_path):
+    running = start("--trials", 10000, "--data", images, *FAST)
+    running.until("2/10000")
+    running.process.stderr.close()
+    running.process.stderr = None
+    code, _ = running.end()
+    assert code == 1
+    trials = trials_of(tmp_path)
+    assert TrialState.RUNNING not in {trial.state for trial in trials}
+    sweep("--trials", len(finished(trials)) + 2, "--data", images, *FAST)
+    assert_whole(tmp_path, len(finished(trials)) + 2)
+
+
+def test_a_second_sweep_is_told_of_the_first_and_takes_over_when_it_was_killed(
+    start, sweep, images, tmp_path
+):
+    running = start("--trials", 10000, "--data", images, *FAST)
+    running.until("1/10000")
+    before = len(trials_of(tmp_path))
+    for command in (("--trials", 10000, "--data", images, *FAST), ("train",)):
+        out = sweep(*command, check=False)
+        assert out.returncode == 1
+        assert f"in use by another sweep (process {running.process.pid}, started 20" in out.stderr
+    assert before >= 1
+    os.killpg(running.process.pid, signal.SIGKILL)
+    running.process.wait(timeout=60)
+    total = len(finished(trials_of(tmp_path))) + 1
+    sweep("--trials", total, "--data", images, *FAST)
+    assert_whole(tmp_path, total)
+
+
+def test_an_interruption_after_the_last_retry_still_comes_back(tmp_path):
+    storage = connect(f"sqlite:///{tmp_path}/sweep.db", create=True)
+    study = open_study(storage, "sweep", facts={"format": 1})
+    study.enqueue_trial({"x": 0.5})
+    with coordinate(storage, study) as coordinator:
+        for reason in (*["a worker died"] * MAX_RETRIES, *["interrupted"] * 5):
+            trial = coordinator.ask(lambda _: True)
+            trial.suggest_float("x", 0, 1)
+            assert coordinator.requeue(trial.number, reason) == trial.number + 1
+    storage.close()

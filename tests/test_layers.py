@@ -1,0 +1,166 @@
+"""Layers and loss against central differences and hand algebra."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from fcnet.layers import Linear, ReLU
+from fcnet.losses import SigmoidCrossEntropy, decide, encode_targets
+
+
+def numerical_gradient(function, x, h=1e-6):
+    """Central differences of a scalar function by every element of x."""
+    gradient = np.empty_like(x)
+    for index in np.ndindex(x.shape):
+        kept = x[index]
+        x[index] = kept + h
+        above = function()
+        x[index] = kept - h
+        below = function()
+        x[index] = kept
+        gradient[index] = (above - below) / (2 * h)
+    return gradient
+
+
+def relative_error(a, b):
+    return np.linalg.norm(a - b) / max(np.linalg.norm(a), np.linalg.norm(b), 1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_linear_gradients_equal_central_differences(seed):
+    rng = np.random.default_rng(seed)
+    layer = Linear(5, 4, rng=rng, dtype=np.float64)
+    layer.biases[...] = rng.standard_normal(4)
+    x = rng.standard_normal((7, 5))
+    outer = rng.standard_normal((7, 4))  # the scalar function is sum(outer * output)
+
+    def value():
+        return float(np.sum(outer * layer.forward(x)))
+
+    layer.forward(x)
+    by_input = layer.backward(outer).copy()
+    by_weights, by_biases = layer.gradients
+    assert relative_error(by_input, numerical_gradient(value, x)) < 1e-6
+    assert relative_error(by_biases, numerical_gradient(value, layer.biases)) < 1e-6
+    weights = layer.weights
+
+    def value_of_weights():
+        layer.weights = weights
+        return value()
+
+    assert relative_error(by_weights, numerical_gradient(value_of_weights, weights)) < 1e-6
+
+
+def test_relu_gradient_equals_central_differences_and_is_zero_at_zero():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((6, 5))
+    outer = rng.standard_normal((6, 5))
+    relu = ReLU()
+    numerical = numerical_gradient(lambda: float(np.sum(outer * relu.forward(x.copy()))), x)
+    relu.forward(x.copy())
+    assert relative_error(relu.backward(outer.copy()), numerical) < 1e-6
+    relu.forward(np.zeros((1, 3)))
+    assert np.array_equal(relu.backward(np.ones((1, 3))), np.zeros((1, 3)))
+
+
+@pytest.mark.parametrize("n_columns", [1, 3])
+def test_loss_gradient_equals_central_differences(n_columns):
+    rng = np.random.default_rng(1)
+    logits = rng.standard_normal((8, n_columns)) * 3
+    targets = rng.integers(0, 2, (8, n_columns)).astype(float)
+    loss = SigmoidCrossEntropy()
+    numerical = numerical_gradient(lambda: loss.forward(logits, targets), logits)
+    loss.forward(logits, targets)
+    assert relative_error(loss.backward(), numerical) < 1e-6
+
+
+def test_loss_is_the_mean_cross_entropy_and_finite_for_any_finite_logit():
+    logits = np.array([[0.3], [-2.0], [1.5]])
+    targets = np.array([[1.0], [0.0], [0.0]])
+    p = expit(logits)
+    expected = -np.mean(targets * np.log(p) + (1 - targets) * np.log(1 - p))
+    loss = SigmoidCrossEntropy()
+    assert loss.forward(logits, targets) == pytest.approx(expected, rel=1e-14)
+    extreme = np.array([[1e30], [-1e30], [-1e4]], dtype=np.float32)
+    right = np.array([[1], [0], [0]], dtype=np.float32)
+    assert loss.forward(extreme, right) == 0.0
+    assert np.isfinite(loss.forward(extreme, 1 - right))
+    assert np.all(np.isfinite(loss.backward()))
+
+
+def test_one_step_equals_hand_algebra():
+    layer = Linear(1, 1, rng=np.random.default_rng(0), dtype=np.float64)
+    layer.weights = np.array([[2.0]])
+    layer.biases[...] = 0.5
+    x, gradient = np.array([[3.0]]), np.array([[0.1]])
+    # v = -0.01 * 3 * 0.1 = -0.003; W = 2 - 0.003 - 2 * 0.01 * 0.25 * 2 = 1.987
+    layer.forward(x)
+    layer.backward(gradient)
+    layer.step(0.01, 0.9, 0.25)
+    assert layer.weights[0, 0] == pytest.approx(1.987, abs=1e-15)
+    # Biases do not decay: b = 0.5 - 0.01 * 0.1
+    assert layer.biases[0] == pytest.approx(0.499, abs=1e-15)
+    # v = 0.9 * -0.003 - 0.003 = -0.0057; W = 1.987 - 0.0057 - 0.005 * 1.987 = 1.971365
+    layer.forward(x)
+    layer.backward(gradient)
+    layer.step(0.01, 0.9, 0.25)
+    assert layer.weights[0, 0] == pytest.approx(1.971365, abs=1e-15)
+    assert layer.biases[0] == pytest.approx(0.499 - 0.0019, abs=1e-15)
+
+
+def reference_step(w, b, v, u, x, g, learning_rate, momentum, weight_decay):
+    """The report's equations, written out."""
+    v = momentum * v - learning_rate * x.T @ g
+    u = momentum * u - learning_rate * g.sum(axis=0)
+    return w + v - 2 * learning_rate * weight_decay * w, b + u, v, u
+
+
+@pytest.mark.parametrize(
+    ("momentum", "weight_decay"),
+    [(0.8, 0.05), (0.0, 0.05), (0.8, 0.0), (0.98, 1e-6), (1e-9, 0.3), (0.5, 5.0), (0.9, 20.0)],
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 2e-5)])
+def test_many_steps_equal_an_independent_loop(momentum, weight_decay, dtype, tolerance):
+    """Hundreds of steps: the scalars that stand for whole matrices are folded in, also at 0 and below."""
+    rng = np.random.default_rng(3)
+    layer = Linear(6, 4, rng=rng, dtype=dtype)
+    w, b = layer.weights.astype(np.float64), np.zeros(4)
+    v, u = np.zeros((6, 4)), np.zeros(4)
+    for i in range(300):
+        n = 1 + i % 5
+        x, g = rng.standard_normal((n, 6)).astype(dtype), (0.1 * rng.standard_normal((n, 4))).astype(dtype)
+        layer.forward(x)
+        layer.backward(g)
+        layer.step(0.05, momentum, weight_decay)
+        w, b, v, u = reference_step(
+            w, b, v, u, x.astype(float), g.astype(float), 0.05, momentum, weight_decay
+        )
+    assert relative_error(layer.weights, w) < tolerance
+    assert relative_error(layer.biases, b) < tolerance
+
+
+def test_forward_uses_the_scaled_weights_after_decay():
+    rng = np.random.default_rng(0)
+    layer = Linear(6, 4, rng=rng, dtype=np.float64)
+    x = rng.standard_normal((3, 6))
+    layer.forward(x)
+    layer.backward(rng.standard_normal((3, 4)))
+    layer.step(0.1, 0.8, 0.5)
+    assert np.allclose(layer.forward(x), x @ layer.weights + layer.biases, rtol=1e-13)
+    g = rng.standard_normal((3, 4))
+    assert np.allclose(layer.backward(g), g @ layer.weights.T, rtol=1e-13)
+    assert layer.squared_norm == pytest.approx(np.sum(layer.weights**2), rel=1e-13)
+
+
+def test_initial_weights_have_the_variance_of_he():
+    layer = Linear(3000, 200, rng=np.random.default_rng(0))
+    assert layer.weights.std() == pytest.approx(np.sqrt(2 / 3000), rel=0.01)
+    assert layer.weights.mean() == pytest.approx(0, abs=1e-4)
+    assert not layer.biases.any()
+
+
+def test_targets_and_decisions_agree_for_two_and_more_classes():
+    two, three = np.array([0, 1, 1]), np.array([2, 0, 1])
+    assert encode_targets(two, 2, np.dtype(np.float32)).shape == (3, 1)
+    assert np.array_equal(decide(encode_targets(two, 2, np.dtype(float)) - 0.5), two)
+    assert np.array_equal(decide(encode_targets(three, 3, np.dtype(float))), three)

@@ -1,0 +1,319 @@
+"""The sweep: exact totals, lost workers, failures, time limits, whatever the backend."""
+
+import os
+import signal
+import threading
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from fcnet.data import load, shared_split
+from fcnet.errors import UserError
+from fcnet.hyperparameters import Hyperparameters
+from fcnet.trainer import Diverged
+from studies.backends import Job, TrainingFailed, WorkerLost
+from studies.backends.local import InProcess, ProcessPool
+from studies.objective import RECORD, Objective, training_seed
+from studies.runner import Interrupted, Sweep
+from studies.samplers import make_pruner, make_sampler
+from studies.space import DEFAULT_SPACE, narrowed
+from studies.space import suggest as suggest_all
+from studies.storage.coordination import coordinate
+from studies.storage.opening import connect, open_study
+
+
+@pytest.fixture
+def opened(tmp_path):
+    storage = connect(f"sqlite:///{tmp_path}/sweep.db", create=True)
+    study = open_study(storage, "sweep", facts={"format": 1, "epochs": 3})
+    study.sampler = make_sampler("random", seed=0, n_trials=0, space=DEFAULT_SPACE)
+    return storage, study
+
+
+@pytest.fixture
+def split(images):
+    return shared_split(load(str(images)))
+
+
+class Slots:
+    """A backend of which only the slots matter."""
+
+    def __init__(self, slots):
+        self.slots = slots
+        self.closed = threading.Event()
+
+    def close(self):
+        self.closed.set()
+
+
+def run(opened, objective, *, total, slots=1, **options):
+    storage, study = opened
+    with coordinate(storage, study) as coordinator:
+        sweep = Sweep(study, coordinator, objective, Slots(slots), total=total, **options)
+        sweep.run()
+    return sweep
+
+
+def states(study):
+    return [trial.state for trial in study.get_trials(deepcopy=False)]
+
+
+def suggest(trial):
+    return trial.suggest_float("learning_rate", 0.1, 1.0)
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+def test_the_total_is_exact(opened, slots):
+    run(opened, suggest, total=30, slots=slots)
+    assert states(opened[1]) == [TrialState.COMPLETE] * 30
+    run(opened, suggest, total=30, slots=slots)
+    assert len(states(opened[1])) == 30
+
+
+def test_pruned_trials_count_and_failed_ones_do_not(opened):
+    def objective(trial):
+        suggest(trial)
+        if trial.number % 3 == 1:
+            raise optuna.TrialPruned
+        if trial.number % 3 == 2:
+            raise TrainingFailed("no good")
+        return 0.5
+
+    run(opened, objective, total=9, slots=2)
+    found = states(opened[1])
+    assert sum(state in (TrialState.COMPLETE, TrialState.PRUNED) for state in found) == 9
+    failed = [trial for trial in opened[1].get_trials() if trial.state == TrialState.FAIL]
+    assert failed
+    assert all(trial.user_attrs["reason"] == "no good" for trial in failed)
+
+
+def test_a_lost_worker_costs_one_retry_with_the_same_parameters(opened):
+    lost = []
+
+    def objective(trial):
+        value = suggest(trial)
+        if trial.number == 2:
+            lost.append(value)
+            raise WorkerLost("a worker process died (exit code -9)")
+        return value
+
+    run(opened, objective, total=6, slots=2)
+    trials = opened[1].get_trials()
+    assert trials[2].state == TrialState.FAIL
+    assert "exit code -9" in trials[2].user_attrs["reason"]
+    (again,) = [trial for trial in trials if trial.user_attrs.get("retry_of") == 2]
+    assert again.state == TrialState.COMPLETE
+    assert again.params["learning_rate"] == lost[0]
+    assert sum(state == TrialState.COMPLETE for state in states(opened[1])) == 6
+
+
+def test_trainings_that_keep_failing_end_the_sweep(opened):
+    def objective(trial):
+        suggest(trial)
+        raise TrainingFailed("MemoryError: no room")
+
+    with pytest.raises(
+        UserError, match="trainings in a row failed, the last one because MemoryError: no room"
+    ):
+        run(opened, objective, total=100, slots=2)
+    assert TrialState.RUNNING not in states(opened[1])
+
+
+def test_an_unexpected_error_is_raised_and_leaves_no_running_trial(opened):
+    def objective(trial):
+        suggest(trial)
+        if trial.number == 3:
+            raise ZeroDivisionError
+        return 0.5
+
+    with pytest.raises(ZeroDivisionError):
+        run(opened, objective, total=10, slots=2)
+    assert TrialState.RUNNING not in states(opened[1])
+
+
+def test_the_time_limit_starts_no_more(opened):
+    sweep = run(opened, suggest, total=10**6, timeout=0.3)
+    assert "time limit of 0.3 s" in sweep.ended_because
+    assert 0 < len(states(opened[1])) < 10**6
+
+
+def test_enough_is_enough(opened):
+    sweep = run(opened, suggest, total=50, is_enough=lambda trials: "flat" if len(trials) >= 7 else None)
+    assert sweep.ended_because == "flat"
+    assert len(states(opened[1])) == 7
+
+
+def test_a_grid_ends_when_every_point_was_tried(opened):
+    space = narrowed(["batch_size=64:128", "learning_rate=0.001:0.01", "hidden_units=128:128"])
+    opened[1].sampler = make_sampler("grid", seed=0, n_trials=0, space=space)
+    sweep = run(opened, lambda trial: suggest_all(trial, space).learning_rate, total=50, slots=3)
+    assert "grid" in sweep.ended_because
+    points = {(t.params["batch_size"], t.params["learning_rate"]) for t in opened[1].get_trials()}
+    assert points == {(b, r) for b in (64, 128) for r in (0.001, 0.005, 0.01)}
+    assert len(states(opened[1])) == 6
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_clean_study_that_goes_on(opened, number):
+    storage, study = opened
+    backend = Slots(2)
+
+    def objective(trial):
+        suggest(trial)
+        if trial.number == 4:
+            os.kill(os.getpid(), number)
+            assert backend.closed.wait(30)
+            raise WorkerLost("closed")
+        return 0.5
+
+    with coordinate(storage, study) as coordinator, pytest.raises(Interrupted):
+        Sweep(study, coordinator, objective, backend, total=10**6).run()
+    assert TrialState.RUNNING not in states(study)
+    waiting = [trial for trial in study.get_trials() if trial.state == TrialState.WAITING]
+    assert [trial.user_attrs["retry_of"] for trial in waiting] == [4]
+
+
+def test_progress_counts_and_estimates(opened):
+    seen = []
+    run(opened, suggest, total=12, show=seen.append)
+    last = seen[-1]
+    assert (last.finished, last.total, last.running) == (12, 12, 0)
+    assert last.best.value == max(trial.value for trial in opened[1].get_trials())
+    assert sum(len(progress.latest) for progress in seen) == 12
+    assert last.seconds_left == 0
+
+
+def test_publishing_happens_and_is_throttled(opened):
+    published = []
+    run(opened, suggest, total=40, publish=lambda: published.append(len(states(opened[1]))))
+    assert 1 <= len(published) < 40
+
+
+def job(split, **changes):
+    return Job(**{"hyperparameters": Hyperparameters(), "epochs": 3, "seed": 1, "split": split, **changes})
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with ProcessPool(1) as backend:
+        yield backend
+
+
+@pytest.mark.parametrize("may_stop", [True, False])
+def test_a_worker_trains_the_same_bits_as_this_process(split, pool, may_stop):
+    results = []
+    for backend in (InProcess(), pool):
+        with backend.train(job(split, may_stop=may_stop)) as training:
+            epochs = [(m.epoch, m.train_loss, m.validation_loss, m.validation_accuracy) for m in training]
+        results.append((epochs, training.digest))
+    assert results[0] == results[1]
+    assert len(results[0][0]) == 3
+    assert results[0][1] is not None
+
+
+def test_a_stopped_training_leaves_its_worker_ready_for_the_next(split, pool):
+    with pool.train(job(split, may_stop=True)) as training:
+        assert next(iter(training)).epoch == 0
+    before = pool.pids()
+    with pool.train(job(split)) as training:
+        assert len(list(training)) == 3
+    assert pool.pids() == before
+
+
+def test_an_unstoppable_training_that_is_left_costs_its_worker(split, pool):
+    with pool.train(job(split, epochs=10**6)) as training:
+        assert next(iter(training)).epoch == 0
+    with pool.train(job(split)) as training:
+        assert [metrics.epoch for metrics in training] == [0, 1, 2]
+
+
+def test_a_killed_worker_is_told_and_replaced(split, pool):
+    with pytest.raises(WorkerLost, match="exit code -9"), pool.train(job(split, epochs=10**6)) as training:
+        for _ in training:
+            for pid in pool.pids():
+                os.kill(pid, signal.SIGKILL)
+    with pool.train(job(split)) as training:
+        assert len(list(training)) == 3
+
+
+def test_a_hung_worker_is_told_and_replaced(split):
+    with ProcessPool(1, epoch_limit=0.5) as impatient:
+        with (
+            pytest.raises(WorkerLost, match=r"silent for 0\.5 s"),
+            impatient.train(job(split, epochs=10**6)) as training,
+        ):
+            for _ in training:
+                for pid in impatient.pids():
+                    os.kill(pid, signal.SIGSTOP)
+        assert impatient.pids() == []
+
+
+def test_a_worker_tells_of_divergence_and_of_errors(split, pool, tmp_path):
+    wild = Hyperparameters(learning_rate=10.0, n_layers=4)
+    with (
+        pytest.raises(Diverged, match="no longer finite"),
+        pool.train(job(split, hyperparameters=wild, epochs=500)) as t,
+    ):
+        list(t)
+    with pytest.raises(TrainingFailed, match="cannot be used"), pool.train(job(tmp_path / "absent")) as t:
+        list(t)
+
+
+def test_the_objective_reports_every_epoch_and_returns_the_last(opened, split):
+    storage, study = opened
+    objective = Objective(InProcess(), split=split, epochs=3, seed=5, may_prune=False)
+    trial = study.ask()
+    study.tell(trial, objective(trial))
+    (kept,) = study.get_trials()
+    assert list(kept.intermediate_values) == [0, 1, 2]
+    assert kept.value == kept.intermediate_values[2]
+    assert kept.user_attrs["seed"] == training_seed(5, 0)
+    assert set(kept.params) == set(DEFAULT_SPACE)
+    record = storage.get_trial(kept._trial_id).system_attrs[RECORD]
+    assert len(record["epochs"]) == 3
+    assert len(record["digest"]) == 64
+    assert "numpy" in record["environment"]
+
+
+def test_the_pruner_ends_a_training(opened, split):
+    _, study = opened
+    study.pruner = optuna.pruners.ThresholdPruner(lower=2.0)
+    objective = Objective(InProcess(), split=split, epochs=3, seed=5)
+    trial = study.ask()
+    with pytest.raises(optuna.TrialPruned, match="pruned after epoch 0"):
+        objective(trial)
+    assert list(study.get_trials()[0].intermediate_values) == [0]
+    assert study.get_trials()[0].user_attrs["reason"] == "pruned after epoch 0"
+
+
+def test_a_divergence_is_a_pruned_trial_with_its_reason(opened, split):
+    _, study = opened
+    wild = {"learning_rate": 0.1, "batch_size": 16, "hidden_units": 512, "momentum": 0.98, "n_layers": 4}
+    study.enqueue_trial({**wild, "weight_decay": 0.1})
+    objective = Objective(_Diverging(), split=split, epochs=3, seed=5)
+    trial = study.ask()
+    with pytest.raises(optuna.TrialPruned):
+        objective(trial)
+    assert "no longer finite" in study.get_trials()[0].user_attrs["reason"]
+
+
+class _Diverging(InProcess):
+    """Trains with a learning rate at which every training diverges."""
+
+    def train(self, asked):
+        return super().train(
+            job(asked.split, hyperparameters=Hyperparameters(learning_rate=10.0), epochs=500)
+        )
+
+
+def test_pruners_and_samplers_by_name(monkeypatch):
+    assert isinstance(make_pruner("median", epochs=20), optuna.pruners.MedianPruner)
+    assert isinstance(make_pruner("hyperband", epochs=20), optuna.pruners.HyperbandPruner)
+    assert isinstance(make_pruner("none", epochs=20), optuna.pruners.NopPruner)
+    for name in ("tpe", "random", "qmc", "grid", "cmaes"):
+        study = optuna.create_study(sampler=make_sampler(name, seed=0, n_trials=0, space=DEFAULT_SPACE))
+        assert 2 <= suggest_all(study.ask(), DEFAULT_SPACE).n_layers <= 4
+    monkeypatch.setattr("studies.samplers.find_spec", lambda _: None)
+    with pytest.raises(UserError, match=r'pip install "fcnet-sweep\[gp\]"'):
+        make_sampler("gp", seed=0, n_trials=0, space=DEFAULT_SPACE)

@@ -1,0 +1,94 @@
+"""What a study was started with is kept, and compared when it is opened."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+
+from fcnet.errors import UserError
+from studies.storage.opening import connect, load_study, open_study
+from studies.storage.patience import PatientStorage
+
+FACTS = {"data": "ab12", "data_name": "synthetic", "epochs": 20, "space": {"lr": [0.1, 1.0]}, "format": 1}
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[PatientStorage]:
+    with contextlib.closing(connect(f"sqlite:///{tmp_path / 'sweep.db'}", create=True)) as opened:
+        yield opened
+
+
+def test_a_study_keeps_its_facts_direction_and_metric_name(storage):
+    study = open_study(storage, "a", facts=FACTS)
+    assert study.user_attrs == {"facts": FACTS}
+    assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+    assert study.metric_names == ["validation_accuracy"]
+    again = open_study(storage, "a", facts={**FACTS, "space": {"lr": (0.1, 1.0)}})
+    assert again._study_id == study._study_id
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"epochs": 10},
+            "epochs 20, not 10: give the same --epochs as before, or start another",
+        ),
+        (
+            {"space": {"lr": [0.1, 2.0]}},
+            "space.lr [0.1, 1.0], not [0.1, 2.0]: give the same --range as before, or start another study",
+        ),
+        ({"space": {"lr": [0.1, 1.0], "n": [1, 2]}}, "space.n (none), not [1, 2]"),
+        (
+            {"data": "cd34", "data_name": "cifar10"},
+            "data synthetic (fingerprint ab12), not cifar10 (fingerprint cd34): give the same --data as",
+        ),
+        ({"format": 2}, "format 1, this program writes format 2: go on with the version that made it"),
+        ({"format": 0}, "format 1, this program writes format 0: run pip install --upgrade fcnet-sweep"),
+    ],
+)
+def test_other_facts_are_refused_with_both_values_and_the_mend(storage, change, sentence):
+    study = open_study(storage, "a", facts=FACTS)
+    with pytest.raises(UserError) as caught:
+        open_study(storage, "a", facts={**FACTS, **change})
+    assert sentence in str(caught.value)
+    assert study.user_attrs == {"facts": FACTS}
+
+
+def test_a_study_whose_maker_died_early_is_finished(storage):
+    storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "a")
+    study = open_study(storage, "a", facts=FACTS)
+    assert study.user_attrs == {"facts": FACTS}
+    assert study.metric_names == ["validation_accuracy"]
+
+
+def test_a_study_of_another_maker_is_refused(storage):
+    optuna.create_study(study_name="down", storage=storage)
+    up = optuna.create_study(study_name="up", storage=storage, direction="maximize")
+    up.add_trial(optuna.trial.create_trial(value=1.0))
+    for name in ("down", "up"):
+        with pytest.raises(UserError, match="not made by this program: choose another --study NAME"):
+            open_study(storage, name, facts=FACTS)
+    assert not up.user_attrs
+
+
+def test_of_two_that_open_a_new_study_at_once_the_first_decides(storage):
+    study_id = storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "a")
+    storage.add_study_user_attr(study_id, "facts", {"epochs": 1})
+    storage.add_study_user_attr(study_id, "facts", {"epochs": 2})
+    assert storage.get_study_user_attrs(study_id) == {"facts": {"epochs": 1}}
+
+
+def test_reading_finds_the_study_or_lists_those_there_are(storage):
+    with pytest.raises(UserError, match=r"no study in sqlite:.* yet: start one with python sweep\.py"):
+        load_study(storage, None)
+    open_study(storage, "b", facts=FACTS)
+    assert load_study(storage, None).study_name == "b"
+    open_study(storage, "a", facts=FACTS)
+    assert load_study(storage, "b").study_name == "b"
+    with pytest.raises(UserError, match=r"no study 'c' in .*: choose one with --study: a, b$"):
+        load_study(storage, "c")
+    with pytest.raises(UserError, match=r"holds several studies: choose one with --study: a, b$"):
+        load_study(storage, None)

@@ -1,0 +1,28 @@
+"""Lint, format, types and the direction of imports are part of the test run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize("command", ["ruff check", "ruff format --check", "mypy", "lint-imports"])
+def test_the_tree_passes(command):
+    tool, *arguments = command.split()
+    done = subprocess.run(
+        [BIN / tool, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_sweep_starts_without_what_only_its_end_needs():
+    late = ("sklearn", "optuna_dashboard", "plotly", "scipy.stats", "scipy.optimize", "distributed")
+    code = f"import sys, studies.search; print([name for name in {late} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout == "[]\n"
