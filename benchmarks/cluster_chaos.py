@@ -1,0 +1,108 @@
+"""A sweep on a cluster whose workers are killed and added at random: is the total exact, and none run twice?
+
+    python -m benchmarks.cluster_chaos                # 200 trials
+    python -m benchmarks.cluster_chaos --trials 40 --seed 3 --minutes 2
+
+Every worker is a process that Dask's own command starts. The sweep is ended, and counts as failed, when the
+time is up.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from benchmarks.local_cluster import LocalCluster
+from fcnet.data import load, shared_split
+from studies.backends.cluster import DaskCluster
+from studies.objective import Objective
+from studies.runner import FINISHED, Progress, Sweep
+from studies.samplers import make_pruner, make_sampler
+from studies.space import DEFAULT_SPACE
+from studies.storage.coordination import coordinate
+from studies.storage.opening import connect, open_study
+
+
+def origins(trials: list[FrozenTrial]) -> list[int]:
+    """Return, for each finished trial, the number of the one that it is a retry of, or its own."""
+    found = []
+    for trial in trials:
+        if trial.state in FINISHED:
+            origin = trial
+            while (earlier := origin.user_attrs.get("retry_of")) is not None:
+                origin = trials[earlier]
+            found.append(origin.number)
+    return found
+
+
+def run(args: argparse.Namespace, folder: Path) -> bool:
+    """Run the sweep, tell what happened, and return whether all is as it must be."""
+    rng = random.Random(args.seed)
+    drawn = np.random.default_rng(args.seed)
+    images, labels = drawn.integers(0, 256, (400, 64), dtype=np.uint8), np.arange(400) % 2
+    data = folder / "images.npz"
+    np.savez(data, train_data=images, train_labels=labels, test_data=images, test_labels=labels)
+    storage = connect(f"sqlite:///{folder / 'sweep.db'}", create=True)
+    study = open_study(storage, "chaos", facts={"format": 1})
+    study.sampler = make_sampler("tpe", seed=args.seed, n_trials=0, space=DEFAULT_SPACE)
+    study.pruner = make_pruner("median", epochs=5)
+    with LocalCluster(folder) as local, DaskCluster(local.address, say=print) as cluster:
+        workers = [local.add_worker(threads=rng.choice((1, 2))) for _ in range(3)]
+        killed, next_act = 0, 0.0
+
+        def act(progress: Progress) -> None:
+            nonlocal killed, next_act
+            if progress.seconds < next_act or progress.finished == 0:
+                return
+            next_act = progress.seconds + rng.uniform(1.0, 6.0)
+            # A worker takes seconds to start: one that never trained is no loss to anybody.
+            if len(workers) > 4 or (cluster.slots > 1 and rng.random() < 0.5):
+                workers.pop(rng.randrange(len(workers))).kill()
+                killed += 1
+            else:
+                workers.append(local.add_worker(threads=rng.choice((1, 2))))
+
+        objective = Objective(cluster, split=shared_split(load(str(data))), epochs=5, seed=args.seed)
+        began = time.monotonic()
+        with coordinate(storage, study) as coordinator:
+            sweep = Sweep(
+                study,
+                coordinator,
+                objective,
+                cluster,
+                total=args.trials,
+                timeout=60 * args.minutes,
+                show=act,
+            )
+            sweep.run()
+    trials = study.get_trials(deepcopy=False)
+    found = origins(trials)
+    lost = sum(trial.state == TrialState.FAIL for trial in trials)
+    left = sum(trial.state == TrialState.RUNNING for trial in trials)
+    print(
+        f"{len(found)} of {args.trials} trials finished in {time.monotonic() - began:.0f} s;"
+        f" {len(found) - len(set(found))} twice, {left} left running;"
+        f" {killed} workers killed, which interrupted {lost} trials"
+    )
+    return len(found) == args.trials == len(set(found)) and left == 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    args = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        return 0 if run(args, Path(folder)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

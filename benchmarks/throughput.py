@@ -1,0 +1,142 @@
+"""What the coordinator costs: seconds per trial and per epoch report, with trainings that take no time.
+
+    python -m benchmarks.throughput                              # SQLite, the whole table
+    python -m benchmarks.throughput --trials 2000 --slots 16     # one row
+    python -m benchmarks.throughput --storage postgresql://...   # a PostgreSQL server
+    python -m benchmarks.throughput --cluster                    # trainings travel to one Dask worker
+
+Trainings take no time, so that all the time that is measured is the coordinator's. A row of `epochs` e gives
+the cost of a trial with e reports; the cost of a report is the slope between two rows. Bounded in time: a
+row that takes longer than `--limit` is ended and told as far as it came.
+"""
+
+import argparse
+import contextlib
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import optuna
+
+from benchmarks.local_cluster import LocalCluster
+from benchmarks.machine import describe
+from fcnet.data import load, shared_split
+from fcnet.metrics import EpochMetrics
+from studies.backends import Backend, Job, RunningTraining
+from studies.backends.cluster import DaskCluster
+from studies.environment import environment
+from studies.objective import Objective
+from studies.runner import FINISHED, Sweep
+from studies.samplers import make_pruner, make_sampler
+from studies.space import DEFAULT_SPACE
+from studies.storage.coordination import coordinate
+from studies.storage.opening import connect, open_study
+
+
+class Instant:
+    """A backend whose trainings take no time; its figures are random."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+
+    @contextlib.contextmanager
+    def train(self, job: Job) -> Iterator[RunningTraining]:
+        """Yield random figures."""
+        yield _InstantTraining(job)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class _InstantTraining:
+    def __init__(self, job: Job) -> None:
+        self.digest: str | None = None
+        self.environment = environment()
+        self._job = job
+
+    def __iter__(self) -> Iterator[EpochMetrics]:
+        values = np.random.default_rng(self._job.seed).random(self._job.epochs)
+        for epoch, value in enumerate(values):
+            yield EpochMetrics(epoch, 0.0, 0.0, 0.0, 0.0, float(value), 0.0)
+        self.digest = ""
+
+
+def measure(
+    url: str, backend: Backend, split: Path, *, trials: int, epochs: int, args: argparse.Namespace
+) -> tuple[int, float, float]:
+    """Run one sweep; return finished trials, seconds, and the processor seconds of this process."""
+    storage = connect(url, create=True)
+    study = open_study(storage, uuid.uuid4().hex, facts={"format": 1})
+    study.sampler = make_sampler(args.sampler, seed=0, n_trials=0, space=DEFAULT_SPACE)
+    study.pruner = make_pruner(args.pruner, epochs=epochs)
+    objective = Objective(backend, split=split, epochs=epochs, seed=0, may_prune=args.pruner != "none")
+    with coordinate(storage, study) as coordinator:
+        sweep = Sweep(study, coordinator, objective, backend, total=trials, timeout=args.limit)
+        wall, processor = time.perf_counter(), time.process_time()
+        sweep.run()
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    finished = sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
+    storage.close()
+    return finished, wall, processor
+
+
+def rows(args: argparse.Namespace, folder: Path) -> None:
+    url = args.storage or f"sqlite:///{folder / 'sweep.db'}"
+    split = shared_split(load(str(_images(folder / "images.npz"))))
+    print("| slots | epochs | trials | trials/s | ms/trial | CPU ms/trial |")
+    print("|------:|-------:|-------:|---------:|---------:|-------------:|")
+    for slots in args.slots:
+        for epochs in args.epochs:
+            with _backend(args, slots, folder) as backend:
+                n, wall, cpu = measure(url, backend, split, trials=args.trials, epochs=epochs, args=args)
+            wall_each, cpu_each = (1000 * seconds / max(n, 1) for seconds in (wall, cpu))
+            cells = f"{slots:5} | {epochs:6} | {n:6} | {n / wall:8.1f} | {wall_each:8.1f} | {cpu_each:12.1f}"
+            print(f"| {cells} |", flush=True)
+
+
+@contextlib.contextmanager
+def _backend(args: argparse.Namespace, slots: int, folder: Path) -> Iterator[Backend]:
+    if not args.cluster:
+        yield Instant(slots)
+        return
+    scratch = Path(tempfile.mkdtemp(dir=folder))
+    with LocalCluster(scratch) as local, DaskCluster(local.address) as cluster:
+        local.add_worker(threads=slots)
+        while cluster.slots < slots:
+            threading.Event().wait(0.1)
+        yield cluster
+
+
+def _images(path: Path) -> Path:
+    """Write images of which an epoch takes about a millisecond."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (20, 4), dtype=np.uint8)
+    labels = np.arange(20) % 2
+    np.savez(path, train_data=images, train_labels=labels, test_data=images, test_labels=labels)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--storage", help="database (default: a SQLite file of its own)")
+    parser.add_argument("--cluster", action="store_true", help="trainings on a Dask worker on this machine")
+    parser.add_argument("--slots", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--epochs", type=int, nargs="+", default=[1, 20])
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--sampler", default="tpe")
+    parser.add_argument("--pruner", default="none")
+    parser.add_argument("--limit", type=float, default=120.0, help="seconds for a row (default: %(default)s)")
+    args = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        rows(args, Path(folder))
+    for name, words in describe(["optuna", "sqlalchemy", "psycopg", "distributed"]).items():
+        print(f"{name}: {words}")
+
+
+if __name__ == "__main__":
+    main()
