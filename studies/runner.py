@@ -134,13 +134,12 @@ class Sweep:
         self._trials_before = self._count()
         self.nothing_to_do = self._trials_before >= self.total
         threads: list[threading.Thread] = []
-        with noted() as signalled:
+        # Whatever waits for the database, publishing in this thread too, waits no longer after a signal.
+        with noted(self.coordinator.give_up) as signalled:
             try:
                 self._watch(threads, signalled)
             finally:
                 self._stop()
-                if signalled.is_set():
-                    self.coordinator.give_up()
                 if any(thread.is_alive() for thread in threads):
                     self.backend.close()
                 for thread in threads:

@@ -262,6 +262,8 @@ def test_a_hung_worker_is_left_alone(own, split):
 
 def test_a_worker_without_the_package_is_told_and_not_used(own, split, tmp_path):
     said = []
+    # An editable installation is found last of all: this stands before it.
+    (tmp_path / "studies.py").write_text("raise ModuleNotFoundError('No module named studies')")
     own.add_worker(PYTHONPATH=str(tmp_path))
     with DaskCluster(own.address, say=said.append) as backend:
         until(lambda: backend._link.workers)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from fcnet import layers
 from fcnet.layers import Linear, ReLU
 from fcnet.losses import SigmoidCrossEntropy, decide, encode_targets
 
@@ -115,6 +116,14 @@ def reference_step(w, b, v, u, x, g, learning_rate, momentum, weight_decay):
     return w + v - 2 * learning_rate * weight_decay * w, b + u, v, u
 
 
+@pytest.fixture(params=["whole", "in slices"])
+def sliced(request, monkeypatch):
+    """Let layers take their inputs at once or two at a time, whatever this machine prefers."""
+    width = None if request.param == "whole" else 2
+    monkeypatch.setattr(layers, "slice_width", lambda n, fan_in, fan_out: width or fan_in)
+
+
+@pytest.mark.usefixtures("sliced")
 @pytest.mark.parametrize(
     ("momentum", "weight_decay"),
     [(0.8, 0.05), (0.0, 0.05), (0.8, 0.0), (0.98, 1e-6), (1e-9, 0.3), (0.5, 5.0), (0.9, 20.0)],
@@ -139,6 +148,7 @@ def test_many_steps_equal_an_independent_loop(momentum, weight_decay, dtype, tol
     assert relative_error(layer.biases, b) < tolerance
 
 
+@pytest.mark.usefixtures("sliced")
 def test_forward_uses_the_scaled_weights_after_decay():
     rng = np.random.default_rng(0)
     layer = Linear(6, 4, rng=rng, dtype=np.float64)
@@ -150,6 +160,17 @@ def test_forward_uses_the_scaled_weights_after_decay():
     g = rng.standard_normal((3, 4))
     assert np.allclose(layer.backward(g), g @ layer.weights.T, rtol=1e-13)
     assert layer.squared_norm == pytest.approx(np.sum(layer.weights**2), rel=1e-13)
+
+
+@pytest.mark.parametrize("fan_in", [3072, 784, 97, 24])
+@pytest.mark.parametrize(("n", "fan_out"), [(16, 512), (7, 113), (64, 32), (256, 512)])
+def test_slices_are_equal_and_narrow_enough_or_the_layer_is_taken_whole(monkeypatch, n, fan_in, fan_out):
+    monkeypatch.setattr(layers, "_SMALL_PRODUCT", 1_000_000)
+    width = layers.slice_width.__wrapped__(n, fan_in, fan_out)
+    assert fan_in % width == 0
+    assert width == fan_in or (n * width * fan_out <= 1_000_000 and width >= 64)
+    monkeypatch.setattr(layers, "_SMALL_PRODUCT", 0)
+    assert layers.slice_width.__wrapped__(n, fan_in, fan_out) == fan_in
 
 
 def test_initial_weights_have_the_variance_of_he():

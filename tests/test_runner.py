@@ -1,7 +1,9 @@
 """The sweep: exact totals, lost workers, failures, time limits, whatever the backend."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import threading
 
 import optuna
@@ -19,6 +21,7 @@ from studies.runner import Interrupted, Sweep
 from studies.samplers import make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE, narrowed
 from studies.space import suggest as suggest_all
+from studies.storage import sqlite
 from studies.storage.coordination import coordinate
 from studies.storage.opening import connect, open_study
 
@@ -172,6 +175,22 @@ def test_a_signal_leaves_a_clean_study_that_goes_on(opened, number):
     assert TrialState.RUNNING not in states(study)
     waiting = [trial for trial in study.get_trials() if trial.state == TrialState.WAITING]
     assert [trial.user_attrs["retry_of"] for trial in waiting] == [4]
+
+
+def test_a_signal_ends_the_wait_for_a_locked_database_while_figures_are_published(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "ANSWER_SECONDS", 0.01)
+    storage = connect(f"sqlite:///{tmp_path}/sweep.db", create=True)
+    study = open_study(storage, "sweep", facts={"format": 1})
+    storage.say = lambda sentence: os.kill(os.getpid(), signal.SIGINT)
+    with contextlib.closing(sqlite3.connect(tmp_path / "sweep.db", isolation_level=None)) as other:
+
+        def publish():
+            other.execute("BEGIN IMMEDIATE")
+            study.set_user_attr("figure", 1)
+
+        with coordinate(storage, study) as coordinator, pytest.raises((Interrupted, UserError)):
+            Sweep(study, coordinator, suggest, Slots(1), total=10**6, publish=publish).run()
+    assert "figure" not in study.user_attrs
 
 
 def test_progress_counts_and_estimates(opened):

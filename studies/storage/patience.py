@@ -22,6 +22,7 @@ from studies.storage.reading import read_trials
 COORDINATOR = "coordinator"
 PATIENCE_SECONDS = 300.0
 PAUSE_SECONDS = 1.0
+TICK_SECONDS = 0.1  # between two looks at whether the program gave up
 
 _T = TypeVar("_T")
 
@@ -99,7 +100,7 @@ class PatientStorage(RDBStorage):
         self.guard: Callable[[], None] = lambda: None
         self.say = say
         self._away = threading.Lock()
-        self._given_up = threading.Event()
+        self._given_up = False
         try:
             super().__init__(url, **options)
         except BaseException:
@@ -113,8 +114,11 @@ class PatientStorage(RDBStorage):
         self.engine.dispose()
 
     def give_up(self) -> None:
-        """End every wait for the database now, for a program that is asked to stop."""
-        self._given_up.set()
+        """End every wait for the database now, for a program that is asked to stop.
+
+        A signal handler may call it: it takes no lock that the interrupted code could hold.
+        """
+        self._given_up = True
 
     def patiently(self, attempt: Callable[[], _T]) -> _T:
         """Return what `attempt` returns, repeated while the database is busy or away.
@@ -134,10 +138,12 @@ class PatientStorage(RDBStorage):
                     if not _passes(error):
                         raise (explain(error, self.url) or error) from error
                     deadline = deadline or time.monotonic() + PATIENCE_SECONDS
-                    speaks = speaks or self._away.acquire(blocking=False)
-                    if speaks:
-                        self._speak(f"the database {redact(self.url)} does not answer: waiting for it")
-                    if self._given_up.wait(PAUSE_SECONDS) or time.monotonic() > deadline:
+                    if not self._given_up:
+                        speaks = speaks or self._away.acquire(blocking=False)
+                        if speaks:
+                            self._speak(f"the database {redact(self.url)} does not answer: waiting for it")
+                        self._pause()
+                    if self._given_up or time.monotonic() > deadline:
                         raise UserError(
                             f"the database {redact(self.url)} did not answer: nothing is lost,"
                             " give the same command again when it is back"
@@ -150,6 +156,11 @@ class PatientStorage(RDBStorage):
             if speaks:
                 self._spoken = ""
                 self._away.release()
+
+    def _pause(self) -> None:
+        end = time.monotonic() + PAUSE_SECONDS
+        while not self._given_up and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, TICK_SECONDS))
 
     _spoken = ""
 

@@ -17,7 +17,7 @@ from fcnet.errors import UserError
 from studies.storage.patience import PatientStorage, explain, ignore, schema_error
 
 BUSY_SECONDS = 60.0
-ANSWER_SECONDS = 5.0  # of one call of the storage, which repeats it and tells the user
+ANSWER_SECONDS = 2.0  # of one call of the storage, which repeats it and tells the user
 
 
 def connect_sqlite(parsed: URL, *, create: bool, say: Callable[[str], None]) -> PatientStorage:

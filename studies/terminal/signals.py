@@ -11,16 +11,18 @@ STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 @contextlib.contextmanager
-def noted() -> Iterator[threading.Event]:
-    """Set an event on the first signal; a second one ends the process in the usual way.
+def noted(then: Callable[[], None]) -> Iterator[threading.Event]:
+    """Set an event on the first signal and call `then`; a second one ends the process in the usual way.
 
-    A signal that the process was started to ignore (``nohup``) stays ignored.
+    `then` runs in the middle of whatever the main thread does: it may take no locks. A signal that the
+    process was started to ignore (``nohup``) stays ignored.
     """
     event = threading.Event()
     before = _handled()
 
     def stop(number: int, _: object) -> None:
         event.set()
+        then()
         for each, handler in before.items():
             signal.signal(each, handler)
 
