@@ -144,10 +144,7 @@ class PatientStorage(RDBStorage):
                             self._speak(f"the database {redact(self.url)} does not answer: waiting for it")
                         self._pause()
                     if self._given_up or time.monotonic() > deadline:
-                        raise UserError(
-                            f"the database {redact(self.url)} did not answer: nothing is lost,"
-                            " give the same command again when it is back"
-                        ) from error
+                        raise self._no_answer() from error
                 else:
                     if speaks:
                         self._speak(f"the database {redact(self.url)} answers again")
@@ -156,6 +153,12 @@ class PatientStorage(RDBStorage):
             if speaks:
                 self._spoken = ""
                 self._away.release()
+
+    def _no_answer(self) -> UserError:
+        return UserError(
+            f"the database {redact(self.url)} did not answer: nothing is lost,"
+            " give the same command again when it is back"
+        )
 
     def _pause(self) -> None:
         end = time.monotonic() + PAUSE_SECONDS
@@ -209,6 +212,8 @@ class PatientStorage(RDBStorage):
 
     def _get_prepared_new_trial(self, study_id: int, template_trial: FrozenTrial | None, session: Any) -> Any:
         self.guard()  # here, as Optuna repeats a failed creation by itself
+        if self._given_up and template_trial is not None and template_trial.state == TrialState.RUNNING:
+            raise self._no_answer()
         return super()._get_prepared_new_trial(study_id, template_trial, session)
 
     def set_trial_state_values(
