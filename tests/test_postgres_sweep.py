@@ -6,17 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import quote
 
 import optuna
 import pytest
-from conftest import ROOT
+from conftest import PASSWORD, ROOT
 from optuna.trial import TrialState
-from test_postgres import pgserver, server, url  # noqa: F401
 
 from studies.storage.opening import connect, load_study
-
-PASSWORD = "open-sesame"
 
 
 @contextlib.contextmanager
@@ -82,53 +79,45 @@ def check_exact(address, total):
 
 
 @pytest.fixture
-def login(server, url):  # noqa: F811
-    """Return an address with a password that the server asks for."""
-    server.psql("DROP ROLE IF EXISTS sweeper;")
-    server.psql(f"CREATE ROLE sweeper LOGIN SUPERUSER PASSWORD '{PASSWORD}';")
-    rules = server.pgdata / "pg_hba.conf"
-    before = rules.read_text(encoding="utf-8")
-    rules.write_text("local all sweeper scram-sha-256\n" + before, encoding="utf-8")
-    server.psql("SELECT pg_reload_conf();")
-    yield f"postgresql://sweeper:{PASSWORD}@/sweep?host={parse_qs(urlsplit(url).query)['host'][0]}"
-    rules.write_text(before, encoding="utf-8")
-    server.psql("SELECT pg_reload_conf();")
+def address(login):
+    """Return the address of the database with a password that the server asks for."""
+    return login.replace("sweeper@", f"sweeper:{quote(PASSWORD, safe='')}@")
 
 
-def test_three_coordinators_one_killed_share_an_exact_total_and_show_no_password(login, images, tmp_path):
+def test_three_coordinators_one_killed_share_an_exact_total_and_show_no_password(address, images, tmp_path):
     options = ("--trials", 12, "--epochs", 2)
     with contextlib.ExitStack() as stack:
         one, two, doomed = (
-            stack.enter_context(sweeping(tmp_path, login, images, *options, "--seed", seed))
+            stack.enter_context(sweeping(tmp_path, address, images, *options, "--seed", seed))
             for seed in range(3)
         )
-        wait_for(3, login, one, two)
+        wait_for(3, address, one, two)
         doomed.send_signal(signal.SIGKILL)
         for process in (one, two):
             assert process.wait(100) == 0, process.said()
         for process in (one, two, doomed):
-            assert PASSWORD not in process.said()
-    check_exact(login, 12)
-    with contextlib.closing(connect(login, create=False)) as storage:
+            assert "sesame" not in process.said()
+    check_exact(address, 12)
+    with contextlib.closing(connect(address, create=False)) as storage:
         study = load_study(storage, "sweep")
         system = storage.get_study_system_attrs(study._study_id)
-        assert PASSWORD not in str((study.user_attrs, system, study.trials))
+        assert "sesame" not in str((study.user_attrs, system, study.trials))
 
 
-def test_an_interrupted_sweep_names_its_command_without_the_password(login, images, tmp_path):
-    with sweeping(tmp_path, login, images, "--trials", 10**6, "--epochs", 1) as process:
-        wait_for(1, login, process)
+def test_an_interrupted_sweep_names_its_command_without_the_password(address, images, tmp_path):
+    with sweeping(tmp_path, address, images, "--trials", 10**6, "--epochs", 1) as process:
+        wait_for(1, address, process)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
         assert "To go on: python" in process.said()
         assert "sweeper:***@" in process.said()
-        assert PASSWORD not in process.said()
+        assert "sesame" not in process.said()
 
 
-def test_a_server_stopped_in_mid_sweep_is_waited_for_and_nothing_is_lost(server, url, images, tmp_path):  # noqa: F811
+def test_a_server_stopped_in_mid_sweep_is_waited_for_and_nothing_is_lost(server, database, images, tmp_path):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with sweeping(tmp_path, url, images, "--trials", 12, "--epochs", 3) as process:
-        wait_for(3, url, process)
+    with sweeping(tmp_path, database, images, "--trials", 12, "--epochs", 3) as process:
+        wait_for(3, database, process)
         server.stop()
         deadline = time.monotonic() + 30
         while "does not answer: waiting for it" not in process.said():
@@ -137,5 +126,5 @@ def test_a_server_stopped_in_mid_sweep_is_waited_for_and_nothing_is_lost(server,
         server.ensure_postgres_running()
         assert process.wait(100) == 0, process.said()
         assert "answers again" in process.said()
-    check_exact(url, 12)
-    assert [trial.state for trial in trials_of(url)].count(TrialState.FAIL) == 0
+    check_exact(database, 12)
+    assert [trial.state for trial in trials_of(database)].count(TrialState.FAIL) == 0

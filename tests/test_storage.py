@@ -5,7 +5,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -14,21 +13,10 @@ import pytest
 from fcnet.errors import UserError
 from studies.storage.coordination import coordinate
 from studies.storage.opening import connect, load_study, open_study
-from studies.storage.patience import PatientStorage, redact
+from studies.storage.patience import redact
 
 FACTS = {"data": "ab12", "data_name": "synthetic", "epochs": 20, "space": {"lr": [0.1, 1.0]}, "format": 1}
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'sweep.db'}"
-
-
-@pytest.fixture
-def storage(url: str) -> Iterator[PatientStorage]:
-    with contextlib.closing(connect(url, create=True)) as opened:
-        yield opened
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -56,7 +44,7 @@ def test_a_new_database_is_one_file_with_a_write_ahead_log(tmp_path, url):
 def test_sqlite_settings(storage):
     with storage.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
-        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 5_000
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 2_000
 
 
 def test_processes_that_create_one_database_at_once_all_succeed(tmp_path, url):

@@ -42,17 +42,6 @@ with coordinate(storage, study) as coordinator:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'sweep.db'}"
-
-
-@pytest.fixture
-def storage(url: str) -> Iterator[PatientStorage]:
-    with contextlib.closing(connect(url, create=True)) as opened:
-        yield opened
-
-
-@pytest.fixture
 def study(storage: PatientStorage) -> Study:
     return open_study(storage, "a", facts={"epochs": 2})
 

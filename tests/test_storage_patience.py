@@ -19,12 +19,6 @@ FACTS = {"data": "ab12", "data_name": "synthetic", "epochs": 20, "space": {"lr":
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[PatientStorage]:
-    with contextlib.closing(connect(f"sqlite:///{tmp_path / 'sweep.db'}", create=True)) as opened:
-        yield opened
-
-
-@pytest.fixture
 def locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[PatientStorage, sqlite3.Connection]]:

@@ -1,23 +1,12 @@
 """What a study was started with is kept, and compared when it is opened."""
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
-
 import optuna
 import pytest
 
 from fcnet.errors import UserError
-from studies.storage.opening import connect, load_study, open_study
-from studies.storage.patience import PatientStorage
+from studies.storage.opening import load_study, open_study
 
 FACTS = {"data": "ab12", "data_name": "synthetic", "epochs": 20, "space": {"lr": [0.1, 1.0]}, "format": 1}
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[PatientStorage]:
-    with contextlib.closing(connect(f"sqlite:///{tmp_path / 'sweep.db'}", create=True)) as opened:
-        yield opened
 
 
 def test_a_study_keeps_its_facts_direction_and_metric_name(storage):

@@ -72,7 +72,7 @@ def run(args: Any) -> int:
         url=args.storage,
         study=args.study,
         data=args.data,
-        classes=tuple(args.classes.split(",")),
+        classes=args.classes,
         epochs=args.epochs,
         sampler="random",
         pruner="none",

@@ -50,7 +50,11 @@ def add_data(parser: Parser, *, default: str | None = None) -> None:
 def add_classes(parser: Parser) -> None:
     """Add ``--classes``."""
     parser.add_argument(
-        "--classes", default="airplane,ship", metavar="A,B", help="CIFAR-10 classes (default: %(default)s)"
+        "--classes",
+        type=_names,
+        default="airplane,ship",
+        metavar="A,B",
+        help="CIFAR-10 classes (default: %(default)s)",
     )
 
 
@@ -190,3 +194,7 @@ def _whole(text: str, *, at_least: int) -> int:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))

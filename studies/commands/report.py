@@ -45,7 +45,7 @@ def run(args: Any) -> int:
     from studies.terminal.progress import EpochDisplay
 
     console, out = stderr(), stdout()
-    dataset = load(args.data, classes=tuple(args.classes.split(",")), say=console.print)
+    dataset = load(args.data, classes=args.classes, say=console.print)
     as_json = args.format == "json"
     lines = EpochLines(out, args.protocol, dataset.name, n_epochs=args.epochs, n_seeds=args.seeds)
     with (

@@ -87,7 +87,7 @@ def run(args: Any) -> int:
         study=args.study,
         trials=args.trials,
         data=args.data,
-        classes=tuple(args.classes.split(",")),
+        classes=args.classes,
         epochs=args.epochs,
         sampler=args.sampler,
         pruner=args.pruner,

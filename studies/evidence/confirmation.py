@@ -19,7 +19,7 @@ from studies.backends import Backend
 from studies.dashboard.publishing import publish, publish_note
 from studies.evidence.scores import CONFIRMATION, confirmed_score, paired_noise
 from studies.experiments.one_factor import nothing_waits
-from studies.objective import RECORD, Objective, hyperparameters_of
+from studies.objective import RECORD, Objective, enqueued
 from studies.runner import FINISHED, Progress, Sweep
 from studies.statistics.decisions import compare, still_in_the_race
 from studies.storage.coordination import Coordinator, coordinate
@@ -49,11 +49,11 @@ def choose(trials: Sequence[FrozenTrial], top: int) -> list[FrozenTrial]:
     complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
     best: dict[Hyperparameters, FrozenTrial] = {}
     for trial in sorted(complete, key=lambda t: (-(t.value or 0.0), t.number)):
-        best.setdefault(hyperparameters_of(trial.params), trial)
+        best.setdefault(Hyperparameters(**trial.params), trial)
     chosen = list(best.values())[:top]
     report = baseline_trial(trials)
-    if report is not None and best[hyperparameters_of(report.params)] not in chosen:
-        chosen.append(best[hyperparameters_of(report.params)])
+    if report is not None and best[Hyperparameters(**report.params)] not in chosen:
+        chosen.append(best[Hyperparameters(**report.params)])
     return chosen
 
 
@@ -145,7 +145,7 @@ class _Race:
         show: Callable[[Progress], None],
     ) -> None:
         self.runs, self.coordinator, self.backend, self.dataset = runs, coordinator, backend, dataset
-        self.chosen, self.configurations = chosen, [hyperparameters_of(t.params) for t in chosen]
+        self.chosen, self.configurations = chosen, [Hyperparameters(**t.params) for t in chosen]
         self.show = show
         self._began, self._held = time.monotonic(), self._count(FINISHED)
 
@@ -172,7 +172,7 @@ class _Race:
             return
         shared_split(self.dataset, seed=seed)  # prepared once, before all workers want it
         with self.coordinator.exclusive():
-            held = {_key(t) for t in self.runs.get_trials(deepcopy=False) if t.state != TrialState.FAIL}
+            held = {enqueued(t) for t in self.runs.get_trials(deepcopy=False) if t.state != TrialState.FAIL}
             for i in wanted:
                 if (self.configurations[i], seed) not in held:
                     attrs = {"seed": seed, "split_seed": seed, "origin": self.chosen[i].number}
@@ -214,8 +214,10 @@ class _Race:
         """Return the median seconds of each candidate's trainings."""
         seconds: dict[Hyperparameters, list[float]] = {h: [] for h in self.configurations}
         for trial in self.runs.get_trials(deepcopy=False):
-            if trial.state == TrialState.COMPLETE and _key(trial)[0] in seconds:
-                seconds[_key(trial)[0]].append(sum(row[-1] for row in trial.system_attrs[RECORD]["epochs"]))
+            configuration, _ = enqueued(trial)
+            if trial.state == TrialState.COMPLETE and configuration in seconds:
+                epochs = trial.system_attrs[RECORD]["epochs"]
+                seconds[configuration].append(sum(epoch[-1] for epoch in epochs))
         return [float(np.median(seconds[h])) if seconds[h] else float("inf") for h in self.configurations]
 
     def validation_images(self, seed: int) -> int:
@@ -227,18 +229,13 @@ class _Race:
     def _found(self) -> dict[tuple[Hyperparameters, int], float]:
         """Return the accuracy of each finished training; NaN for one that diverged."""
         return {
-            _key(t): np.nan if t.state == TrialState.PRUNED or t.value is None else t.value
+            enqueued(t): np.nan if t.state == TrialState.PRUNED or t.value is None else t.value
             for t in self.runs.get_trials(deepcopy=False)
             if t.state in FINISHED
         }
 
     def _count(self, states: Sequence[TrialState]) -> int:
         return sum(t.state in states for t in self.runs.get_trials(deepcopy=False))
-
-
-def _key(trial: FrozenTrial) -> tuple[Hyperparameters, int]:
-    """Return the configuration and seed that a confirmation run was enqueued with."""
-    return hyperparameters_of(trial.system_attrs["fixed_params"]), trial.user_attrs["seed"]
 
 
 def _conclude(

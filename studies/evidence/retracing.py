@@ -10,10 +10,11 @@ from optuna.trial import FrozenTrial
 
 from fcnet.data import Dataset, shared_split
 from fcnet.errors import UserError
+from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
 from fcnet.trainer import Diverged
 from studies.backends import Backend, Job, TrainingFailed, WorkerLost
-from studies.objective import RECORD, hyperparameters_of
+from studies.objective import RECORD
 from studies.rendering import count
 from studies.storage.opening import FACTS
 
@@ -119,7 +120,7 @@ def retrace(
     record, facts = trial.system_attrs[RECORD], study.user_attrs[FACTS]
     try:
         job = Job(
-            hyperparameters_of(trial.params),
+            Hyperparameters(**trial.params),
             epochs=facts["epochs"],
             seed=trial.user_attrs["seed"],
             split=shared_split(dataset, facts["protocol"], seed=trial.user_attrs.get("split_seed", 0)),

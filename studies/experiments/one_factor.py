@@ -17,7 +17,7 @@ from studies.experiments.controlled import (
     controlled_info,
 )
 from studies.figures.effects import Trend, effects_info
-from studies.objective import hyperparameters_of
+from studies.objective import enqueued
 from studies.space import DEFAULT_SPACE, Space
 from studies.statistics.decisions import Summary, compare, summarise
 from studies.storage.opening import FACTS
@@ -59,7 +59,7 @@ def enqueue_missing(study: Study, n_seeds: int) -> int:
     n_seeds : int
         Seeds per configuration; a study that was started with more keeps its number.
     """
-    held = {_training(t) for t in study.get_trials(deepcopy=False) if t.state != TrialState.FAIL}
+    held = {enqueued(t) for t in study.get_trials(deepcopy=False) if t.state != TrialState.FAIL}
     n_seeds = max([n_seeds, *(seed + 1 for _, seed in held)])
     for seed in range(n_seeds):
         for h in configurations():
@@ -99,7 +99,7 @@ def runs_of(trials: Sequence[FrozenTrial]) -> dict[tuple[Hyperparameters, int], 
     for t in trials:
         if t.state == TrialState.COMPLETE and t.value is not None:
             epochs = t.intermediate_values
-            runs[_training(t)] = Run(t.value, max(epochs.values()), epochs[max(epochs)])
+            runs[enqueued(t)] = Run(t.value, max(epochs.values()), epochs[max(epochs)])
     return runs
 
 
@@ -130,7 +130,7 @@ def findings(study: Study) -> dict[str, Any]:
     trials = study.get_trials(deepcopy=False)
     summary = summarise_study(study)
     runs = runs_of(trials)
-    diverged = {_training(t) for t in trials if t.state == TrialState.PRUNED}
+    diverged = {enqueued(t) for t in trials if t.state == TrialState.PRUNED}
     info = study_info(study)
     result: dict[str, Any] = {
         "study": study.study_name,
@@ -237,11 +237,6 @@ def _trend(trend: Trend | None) -> list[dict[str, float]]:
 def summary_as_json(s: Summary) -> dict[str, Any]:
     """Return a summary with None for what one value cannot give."""
     return {key: None if math.isnan(value) else value for key, value in asdict(s).items()}
-
-
-def _training(trial: FrozenTrial) -> tuple[Hyperparameters, int]:
-    """Return the configuration and seed that a trial of an experiments' study was enqueued with."""
-    return hyperparameters_of(trial.system_attrs["fixed_params"]), trial.user_attrs["seed"]
 
 
 def _plain(value: float) -> float:
