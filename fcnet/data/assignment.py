@@ -84,12 +84,12 @@ def read_pickle(content: bytes, name: str) -> dict[str, NDArray[Any]]:
     except _Refused as error:
         raise UserError(
             f"{name} is a pickle with more than NumPy arrays in it ({error}), and none of it was run; "
-            "get the file from its source again or save the arrays with numpy.savez."
+            "get the file from its source again or save the arrays with numpy.savez"
         ) from error
     # The readers of opcodes and the machine's stack meet bytes of any kind here.
     except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
         raise UserError(
-            f"{name} is a truncated or damaged pickle; get the file from its source again."
+            f"{name} is a truncated or damaged pickle; get the file from its source again"
         ) from error
     return {key: entry.values for key, entry in found.items() if entry.values is not None}
 

@@ -66,9 +66,9 @@ def load(classes: Sequence[str], *, patience: float | None = None) -> Dataset:
     """
     unknown = [name for name in classes if name not in CLASS_NAMES]
     if unknown:
-        raise UsageError(f"{unknown[0]!r} is no CIFAR-10 class; choose from {', '.join(CLASS_NAMES)}.")
+        raise UsageError(f"{unknown[0]!r} is no CIFAR-10 class; choose from {', '.join(CLASS_NAMES)}")
     if len(classes) < 2 or len(set(classes)) < len(classes):
-        raise UsageError(f"The classes are {','.join(classes)!r}; name two or more different ones.")
+        raise UsageError(f"the classes are {','.join(classes)!r}; name two or more different ones")
     batches = read_archive(_fetched(ARCHIVE, patience), rows_per_batch=ARCHIVE.rows_per_batch)
     images, labels = _chosen(np.concatenate([batches[name] for name in _DEVELOPMENT]), classes)
     return Dataset(
@@ -108,15 +108,15 @@ def read_archive(path: Path, *, rows_per_batch: int) -> dict[str, NDArray[np.uin
     # The two libraries meet bytes of any kind here; whatever they trip over, the file is damaged.
     except Exception as error:
         raise UserError(
-            f"{path} is damaged ({type(error).__name__}); delete it, so that it is downloaded again."
+            f"{path} is damaged ({type(error).__name__}); delete it, so that it is downloaded again"
         ) from error
     missing = wanted - set(batches)
     if missing:
         raise UserError(
-            f"{path} lacks {min(missing)} of {size:,} bytes; delete it, so that it is downloaded again."
+            f"{path} lacks {min(missing)} of {size:,} bytes; delete it, so that it is downloaded again"
         )
     if any(batch[:, 0].max() >= len(CLASS_NAMES) for batch in batches.values()):
-        raise UserError(f"{path} holds a label above 9; delete it, so that it is downloaded again.")
+        raise UserError(f"{path} holds a label above 9; delete it, so that it is downloaded again")
     return batches
 
 
@@ -162,7 +162,7 @@ def _fetched(source: Archive, patience: float | None) -> Path:
     except (OSError, ValueError) as error:
         raise Unavailable(
             f"CIFAR-10 could not be downloaded from {source.url} ({_reason(error)}); "
-            f"try again later, or put that file at {path} by hand, or use --data FILE."
+            f"try again later, or put that file at {path} by hand, or use --data FILE"
         ) from error
     return path
 

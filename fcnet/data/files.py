@@ -89,20 +89,20 @@ def read_images(file: BinaryIO, name: str) -> NDArray[Any]:
             raise
         except Exception as error:
             raise UserError(
-                f"{name} is a damaged .npy file ({type(error).__name__}); save it again with numpy.save."
+                f"{name} is a damaged .npy file ({type(error).__name__}); save it again with numpy.save"
             ) from error
     elif magic.startswith(b"PK"):
         arrays = _read_npz(file, name, {"images": "x", "test_data": "x_test"})
         found = next((arrays[key] for key in ("images", "test_data") if key in arrays), None)
         if found is None:
-            raise UserError(f"{name} holds no images; save them as numpy.savez(FILE, images=...).")
+            raise UserError(f"{name} holds no images; save them as numpy.savez(FILE, images=...)")
         images = found
     elif magic.startswith(b"\x80"):
         images = read_pickle(file.read(MAX_BYTES), name).get("test_data", np.empty(0))
     else:
-        raise UserError(f"{name} is neither an .npy nor an .npz file; save images with numpy.save.")
+        raise UserError(f"{name} is neither an .npy nor an .npz file; save images with numpy.save")
     if images.ndim < 2 or 0 in images.shape:
-        raise UserError(f"{name} has images of shape {images.shape}, but it must be (images, values).")
+        raise UserError(f"{name} has images of shape {images.shape}, but it must be (images, values)")
     return _as_rows(images, f"images in {name}")
 
 
@@ -111,21 +111,21 @@ def _opened(source: str) -> Iterator[BinaryIO]:
     try:
         path = Path(source)
         if path.is_dir():
-            raise UserError(f"The data file {source} is a folder; name a file in it.")
+            raise UserError(f"the data file {source} is a folder; name a file in it")
         if not path.exists():
             raise UserError(
-                f"The data file {source} does not exist; "
-                "name an .npz or pickle file, or say auto, cifar10 or synthetic."
+                f"the data file {source} does not exist; "
+                "name an .npz or pickle file, or say auto, cifar10 or synthetic"
             )
         if not path.is_file():
-            raise UserError(f"The data file {source} is a device or pipe; name a regular file.")
+            raise UserError(f"the data file {source} is a device or pipe; name a regular file")
         if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"The data file {source} is larger than 1 GiB; keep fewer images in it.")
+            raise UserError(f"the data file {source} is larger than 1 GiB; keep fewer images in it")
         with path.open("rb") as file:
             yield file
     except OSError as error:
         raise UserError(
-            f"The data file {source} cannot be read ({error.strerror}); check its name and permissions."
+            f"the data file {source} cannot be read ({error.strerror}); check its name and permissions"
         ) from error
 
 
@@ -145,7 +145,7 @@ def read(file: BinaryIO, name: str) -> Dataset:
         return _checked(read_pickle(file.read(MAX_BYTES), name), name)
     raise UserError(
         f"{name} is neither an .npz archive nor a pickle of protocol 2 or later; "
-        f"save {', '.join(_KEYS)} with numpy.savez."
+        f"save {', '.join(_KEYS)} with numpy.savez"
     )
 
 
@@ -165,7 +165,7 @@ def _read_npz(file: BinaryIO, name: str, keys: Mapping[str, str] = _KEYS) -> dic
     # The zip and npy parsers meet bytes of any kind here; whatever they trip over, the file is unreadable.
     except Exception as error:
         raise UserError(
-            f"{name} is a damaged .npz archive ({type(error).__name__}); save it again with numpy.savez."
+            f"{name} is a damaged .npz archive ({type(error).__name__}); save it again with numpy.savez"
         ) from error
     return arrays
 
@@ -173,9 +173,9 @@ def _read_npz(file: BinaryIO, name: str, keys: Mapping[str, str] = _KEYS) -> dic
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, budget: int) -> NDArray[Any]:
     """Read one array; its header must agree with the member's size before anything is allocated."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise UserError(f"{name} uses a compression other than deflate; save it again with numpy.savez.")
+        raise UserError(f"{name} uses a compression other than deflate; save it again with numpy.savez")
     if member.file_size > budget:
-        raise UserError(f"{name} holds arrays of more than 1 GiB; keep fewer images in it.")
+        raise UserError(f"{name} holds arrays of more than 1 GiB; keep fewer images in it")
     with archive.open(member) as stream:
         return _read_array(stream, member.file_size, f"{member.filename} in {name}")
 
@@ -189,12 +189,12 @@ def _read_array(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
     }
     shape, fortran, dtype = header[version](stream)
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise UserError(f"{where} holds {dtype}, but it must hold plain numbers.")
+        raise UserError(f"{where} holds {dtype}, but it must hold plain numbers")
     n_values = 1
     for length in shape:
         n_values *= length
     if n_values * dtype.itemsize != size - stream.tell():
-        raise UserError(f"{where} is damaged: its size and its shape {shape} disagree.")
+        raise UserError(f"{where} is damaged: its size and its shape {shape} disagree")
     values = np.frombuffer(stream.read(), dtype=dtype)
     return values.reshape(shape, order="F" if fortran else "C")
 
@@ -202,16 +202,16 @@ def _read_array(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
 def _checked(arrays: Mapping[str, NDArray[Any]], name: str) -> Dataset:
     missing = [key for key in _KEYS if key not in arrays]
     if missing:
-        raise UserError(f"{name} lacks {', '.join(missing)}; save all of {', '.join(_KEYS)} in it.")
+        raise UserError(f"{name} lacks {', '.join(missing)}; save all of {', '.join(_KEYS)} in it")
     images, labels = _part(arrays, "train", name, at_least=MIN_ROWS)
     test_images, test_labels = _part(arrays, "test", name, at_least=1)
     if images.shape[1] != test_images.shape[1]:
         raise UserError(
             f"{name} has {images.shape[1]} values per image in train_data "
-            f"but {test_images.shape[1]} in test_data; make them equal."
+            f"but {test_images.shape[1]} in test_data; make them equal"
         )
     if images.dtype != test_images.dtype:
-        raise UserError(f"{name} mixes uint8 and floating images; save train_data and test_data as one type.")
+        raise UserError(f"{name} mixes uint8 and floating images; save train_data and test_data as one type")
     shape = arrays["train_data"].shape[1:]
     if len(shape) == 1:
         shape = (3, 32, 32) if shape[0] == 3 * 32 * 32 else ()
@@ -223,20 +223,20 @@ def _part(
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     images, labels = arrays[f"{part}_data"], arrays[f"{part}_labels"]
     if images.ndim < 2 or 0 in images.shape:
-        raise UserError(f"{part}_data in {name} has shape {images.shape}, but it must be (images, values).")
+        raise UserError(f"{part}_data in {name} has shape {images.shape}, but it must be (images, values)")
     if labels.shape not in ((len(labels),), (len(labels), 1)) if labels.ndim else True:
-        raise UserError(f"{part}_labels in {name} has shape {labels.shape}, but it must be (images,).")
+        raise UserError(f"{part}_labels in {name} has shape {labels.shape}, but it must be (images,)")
     if len(images) != len(labels):
-        raise UserError(f"{name} has {len(images)} rows in {part}_data but {len(labels)} in {part}_labels.")
+        raise UserError(f"{name} has {len(images)} rows in {part}_data but {len(labels)} in {part}_labels")
     labels = labels.ravel()
     strange = labels[~np.isin(labels, (0, 1))]
     if len(strange):
-        raise UserError(f"{part}_labels in {name} holds {strange[0]}, but every label must be 0 or 1.")
+        raise UserError(f"{part}_labels in {name} holds {strange[0]}, but every label must be 0 or 1")
     labels = labels.astype(np.int64)
     for label, count in enumerate(np.bincount(labels, minlength=2)):
         if count < at_least:
             raise UserError(
-                f"{name} has {count} rows of class {label} in {part}_data; at least {at_least} are needed."
+                f"{name} has {count} rows of class {label} in {part}_data; at least {at_least} are needed"
             )
     return _as_rows(images, f"{part}_data in {name}"), labels
 
@@ -246,10 +246,8 @@ def _as_rows(images: NDArray[Any], where: str) -> NDArray[Any]:
     if rows.dtype == np.uint8:
         return rows
     if rows.dtype.kind != "f":
-        raise UserError(f"{where} holds {rows.dtype}, but images must be uint8 or floating numbers.")
+        raise UserError(f"{where} holds {rows.dtype}, but images must be uint8 or floating numbers")
     # NaN fails the comparison too
     if not (np.abs(rows).max() <= _LARGEST_VALUE):
-        raise UserError(
-            f"{where} holds NaN, infinite or huge values; every value must be below 1e15 in size."
-        )
+        raise UserError(f"{where} holds NaN, infinite or huge values; every value must be below 1e15 in size")
     return rows.astype(np.float32)

@@ -120,8 +120,8 @@ def _write_temporary(split: Split, name: str) -> Path:
         split.save(folder)
     except OSError as error:
         raise UserError(
-            f"The prepared data can be written neither to the user's cache nor to {tempfile.gettempdir()} "
-            f"({error.strerror}); make room or set TMPDIR to a folder that can be written."
+            f"the prepared data can be written neither to the user's cache nor to {tempfile.gettempdir()} "
+            f"({error.strerror}); make room or set TMPDIR to a folder that can be written"
         ) from error
     return folder
 

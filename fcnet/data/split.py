@@ -165,7 +165,7 @@ class Split:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
-                f"The prepared data in {path} cannot be used ({error}); delete that folder and start again."
+                f"the prepared data in {path} cannot be used ({error}); delete that folder and start again"
             ) from error
 
 
