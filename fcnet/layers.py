@@ -24,17 +24,14 @@ _NARROWEST_SLICE = 64  # below it, there are more calls than they save
 
 
 @cache
-def slice_width(n: int, fan_in: int, fan_out: int) -> int:
-    """Return how many inputs a layer takes at a time: a divisor of `fan_in`, or all of it.
+def n_slices(n: int, fan_in: int, fan_out: int) -> int:
+    """Return into how many slices of its inputs a layer divides the product of `n` rows with its weights.
 
-    For small batches the copying is a third of the time. Slices of the weights that are small enough to go
-    without it stay in the cache, besides.
+    For small batches, copying weights inside BLAS is a third of the time. Slices that are small enough to go
+    without it also stay in the cache from the update of the velocity to that of the weights.
     """
-    widest = _SMALL_PRODUCT // (n * fan_out)
-    widths = (
-        fan_in // n_slices for n_slices in range(1, fan_in // _NARROWEST_SLICE + 1) if fan_in % n_slices == 0
-    )
-    return next((width for width in widths if width <= widest), fan_in)
+    counts = (count for count in range(1, fan_in // _NARROWEST_SLICE + 1) if fan_in % count == 0)
+    return next((count for count in counts if n * fan_in // count * fan_out <= _SMALL_PRODUCT), 1)
 
 
 class Buffer:
@@ -86,7 +83,9 @@ class Linear:
         self._parts = Buffer(fan_out, dtype)
         self._input_gradient = Buffer(fan_in, dtype)
         self._ones: Array = np.ones(0, dtype)
-        self._x = self._gradient = np.empty((0, 0), dtype)
+        self._taken = Buffer(1, dtype)
+        self._x: Array = np.empty((1, 0, fan_in), dtype)
+        self._gradient: Array = np.empty((0, fan_out), dtype)
 
     @property
     def weights(self) -> Array:
@@ -112,29 +111,50 @@ class Linear:
     @property
     def gradients(self) -> tuple[Array, Array]:
         """Gradients of the loss by weights (fan_in, fan_out) and biases (fan_out,), formed on request."""
-        return self._x.T @ self._gradient, self._gradient.sum(axis=0)
+        by_weights = np.concatenate([x.T @ self._gradient for x in self._x])
+        return by_weights, self._gradient.sum(axis=0)
+
+    def take(self, x: Array, rows: NDArray[np.intp]) -> Array:
+        """Gather rows in slices, the layout in which `forward` and `step` are fastest.
+
+        Parameters
+        ----------
+        x : ndarray, shape (any, fan_in)
+            C-contiguous, of the layer's dtype.
+        rows : ndarray, shape (n,)
+            Which rows.
+
+        Returns
+        -------
+        ndarray, shape (n_slices, n, fan_in / n_slices)
+        """
+        count = n_slices(len(rows), self.fan_in, self.fan_out)
+        width = self.fan_in // count
+        out = self._taken.rows(len(rows) * self.fan_in).reshape(count, len(rows), width)
+        pieces = rows * count + np.arange(count)[:, np.newaxis]
+        # Without "clip", NumPy gathers into a buffer of its own first.
+        return np.take(x.reshape(-1, width), pieces, axis=0, out=out, mode="clip")
 
     def forward(self, x: Array) -> Array:
         """Return ``x @ W + b``.
 
         Parameters
         ----------
-        x : ndarray, shape (n, fan_in)
+        x : ndarray, shape (n, fan_in), or what `take` returned
             C-contiguous, of the layer's dtype.
 
         Returns
         -------
         ndarray, shape (n, fan_out)
         """
+        if x.ndim == 2:
+            n = len(x)
+            x = x.reshape(n, n_slices(n, self.fan_in, self.fan_out), -1).swapaxes(0, 1)
         self._x = x
-        n, width = len(x), slice_width(len(x), self.fan_in, self.fan_out)
-        out = self._out.rows(n)
-        if width == self.fan_in:
-            np.matmul(x, self._w, out=out)
-        else:
-            parts = self._parts.rows(n * self.fan_in // width).reshape(-1, n, self.fan_out)
-            slices = x.reshape(n, -1, width).swapaxes(0, 1)
-            np.matmul(slices, self._w.reshape(-1, width, self.fan_out), out=parts).sum(axis=0, out=out)
+        count, n, width = x.shape
+        parts = self._parts.rows(count * n).reshape(count, n, self.fan_out)
+        np.matmul(x, self._w.reshape(count, width, self.fan_out), out=parts)
+        out = parts[0] if count == 1 else np.add.reduce(parts, axis=0, out=self._out.rows(n))
         out *= self._scale
         out += self.biases
         return out
@@ -173,17 +193,14 @@ class Linear:
         self._scale, keep = _fold(self._scale * (1.0 - 2.0 * learning_rate * weight_decay))
         if keep != 1.0:
             self._w *= keep
-        n = len(self._gradient)
-        width = slice_width(n, self.fan_in, self.fan_out)
-        for start in range(0, self.fan_in, width):
-            rows = slice(start, start + width)
-            w, v = self._w[rows], self._v[rows]
+        slices = (len(self._x), -1, self.fan_out)
+        for x, v, w in zip(self._x, self._v.reshape(slices), self._w.reshape(slices), strict=True):
             # BLAS counts in columns: row-major x.T @ gradient is column-major gradient.T @ x, and the
-            # transposes of v and the gradient are views.
+            # transposes below are views.
             self._gemm(
                 -learning_rate / self._velocity_scale,
                 self._gradient.T,
-                self._x[:, rows].T,
+                x.T,
                 beta=keep_velocity,
                 c=v.T,
                 trans_b=True,
@@ -191,6 +208,7 @@ class Linear:
             )
             self._axpy(v.ravel(), w.ravel(), a=self._velocity_scale / self._scale)
 
+        n = len(self._gradient)
         if n > len(self._ones):
             self._ones = np.ones(n, self.dtype)
         self._gemv(

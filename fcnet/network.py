@@ -55,8 +55,12 @@ class Network:
         """Number of logits."""
         return self.linears[-1].fan_out
 
+    def take(self, x: Array, rows: NDArray[np.intp]) -> Array:
+        """Gather rows (n,) of `x`, shape (any, n_features), for `forward`; see `Linear.take`."""
+        return self.linears[0].take(x, rows)
+
     def forward(self, x: Array) -> Array:
-        """Return the logits, shape (n, n_outputs), of rows `x`, shape (n, n_features)."""
+        """Return the logits, shape (n, n_outputs), of rows `x`, shape (n, n_features) or from `take`."""
         for linear, rectifier in zip(self.linears, self._rectifiers, strict=False):
             x = rectifier.forward(linear.forward(x))
         return self.linears[-1].forward(x)

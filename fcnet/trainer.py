@@ -100,15 +100,11 @@ class Training:
         labels = self._labels[order]
         targets = self._targets(labels)
         logits = np.empty(targets.shape, self.dtype)
-        batch = np.empty((min(h.batch_size, len(x)), x.shape[1]), self.dtype)
         checked = 0
         for start in range(0, len(x), h.batch_size):
             stop = min(start + h.batch_size, len(x))
-            rows = batch[: stop - start]
-            # Without "clip", NumPy gathers into a buffer of its own first.
-            np.take(x, order[start:stop], axis=0, out=rows, mode="clip")
             out = logits[start:stop]
-            out[...] = network.forward(rows)
+            out[...] = network.forward(network.take(x, order[start:stop]))
             # The loss itself is taken once per epoch, below, from all logits.
             network.backward(self._loss.gradient(out, targets[start:stop]))
             network.step(h.learning_rate, h.momentum, h.weight_decay)

@@ -116,14 +116,14 @@ def reference_step(w, b, v, u, x, g, learning_rate, momentum, weight_decay):
     return w + v - 2 * learning_rate * weight_decay * w, b + u, v, u
 
 
-@pytest.fixture(params=["whole", "in slices"])
-def sliced(request, monkeypatch):
-    """Let layers take their inputs at once or two at a time, whatever this machine prefers."""
-    width = None if request.param == "whole" else 2
-    monkeypatch.setattr(layers, "slice_width", lambda n, fan_in, fan_out: width or fan_in)
+@pytest.fixture(params=[1, 3])
+def n_slices(request, monkeypatch):
+    """Let layers take their inputs in so many slices, whatever suits this machine."""
+    monkeypatch.setattr(layers, "n_slices", lambda n, fan_in, fan_out: request.param)
+    return request.param
 
 
-@pytest.mark.usefixtures("sliced")
+@pytest.mark.usefixtures("n_slices")
 @pytest.mark.parametrize(
     ("momentum", "weight_decay"),
     [(0.8, 0.05), (0.0, 0.05), (0.8, 0.0), (0.98, 1e-6), (1e-9, 0.3), (0.5, 5.0), (0.9, 20.0)],
@@ -138,7 +138,7 @@ def test_many_steps_equal_an_independent_loop(momentum, weight_decay, dtype, tol
     for i in range(300):
         n = 1 + i % 5
         x, g = rng.standard_normal((n, 6)).astype(dtype), (0.1 * rng.standard_normal((n, 4))).astype(dtype)
-        layer.forward(x)
+        layer.forward(layer.take(x, np.arange(n)))
         layer.backward(g)
         layer.step(0.05, momentum, weight_decay)
         w, b, v, u = reference_step(
@@ -148,7 +148,7 @@ def test_many_steps_equal_an_independent_loop(momentum, weight_decay, dtype, tol
     assert relative_error(layer.biases, b) < tolerance
 
 
-@pytest.mark.usefixtures("sliced")
+@pytest.mark.usefixtures("n_slices")
 def test_forward_uses_the_scaled_weights_after_decay():
     rng = np.random.default_rng(0)
     layer = Linear(6, 4, rng=rng, dtype=np.float64)
@@ -162,15 +162,28 @@ def test_forward_uses_the_scaled_weights_after_decay():
     assert layer.squared_norm == pytest.approx(np.sum(layer.weights**2), rel=1e-13)
 
 
+def test_rows_that_are_taken_in_slices_give_what_they_give_whole(n_slices):
+    rng = np.random.default_rng(0)
+    layer = Linear(6, 4, rng=rng, dtype=np.float64)
+    x, rows, g = rng.standard_normal((9, 6)), np.array([7, 0, 7, 3]), rng.standard_normal((4, 4))
+    taken = layer.take(x, rows)
+    assert taken.shape == (n_slices, 4, 6 // n_slices)
+    assert np.array_equal(np.concatenate(list(taken), axis=1), x[rows])
+    for given in (taken, x[rows]):
+        assert np.allclose(layer.forward(given), x[rows] @ layer.weights, rtol=1e-13)
+    layer.backward(g)
+    assert np.allclose(layer.gradients[0], x[rows].T @ g, rtol=1e-13)
+
+
 @pytest.mark.parametrize("fan_in", [3072, 784, 97, 24])
 @pytest.mark.parametrize(("n", "fan_out"), [(16, 512), (7, 113), (64, 32), (256, 512)])
-def test_slices_are_equal_and_narrow_enough_or_the_layer_is_taken_whole(monkeypatch, n, fan_in, fan_out):
+def test_slices_are_equal_and_small_enough_or_the_layer_is_taken_whole(monkeypatch, n, fan_in, fan_out):
     monkeypatch.setattr(layers, "_SMALL_PRODUCT", 1_000_000)
-    width = layers.slice_width.__wrapped__(n, fan_in, fan_out)
-    assert fan_in % width == 0
-    assert width == fan_in or (n * width * fan_out <= 1_000_000 and width >= 64)
+    count = layers.n_slices.__wrapped__(n, fan_in, fan_out)
+    assert fan_in % count == 0
+    assert count == 1 or (n * (fan_in // count) * fan_out <= 1_000_000 and fan_in // count >= 64)
     monkeypatch.setattr(layers, "_SMALL_PRODUCT", 0)
-    assert layers.slice_width.__wrapped__(n, fan_in, fan_out) == fan_in
+    assert layers.n_slices.__wrapped__(n, fan_in, fan_out) == 1
 
 
 def test_initial_weights_have_the_variance_of_he():
