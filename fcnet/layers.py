@@ -147,13 +147,10 @@ class Linear:
         -------
         ndarray, shape (n, fan_out)
         """
-        if x.ndim == 2:
-            n = len(x)
-            x = x.reshape(n, n_slices(n, self.fan_in, self.fan_out), -1).swapaxes(0, 1)
-        self._x = x
-        count, n, width = x.shape
+        self._x = x if x.ndim == 3 else x[np.newaxis]
+        count, n, width = self._x.shape
         parts = self._parts.rows(count * n).reshape(count, n, self.fan_out)
-        np.matmul(x, self._w.reshape(count, width, self.fan_out), out=parts)
+        np.matmul(self._x, self._w.reshape(count, width, self.fan_out), out=parts)
         out = parts[0] if count == 1 else np.add.reduce(parts, axis=0, out=self._out.rows(n))
         out *= self._scale
         out += self.biases
