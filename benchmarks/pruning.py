@@ -28,7 +28,8 @@ EPOCHS = 20
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "none": NopPruner,
     "median (as built in)": lambda: make_pruner("median", epochs=EPOCHS),
-    "median, from epoch 1": lambda: MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+    "median, from epoch 1": lambda: MedianPruner(n_startup_trials=10, n_warmup_steps=1),
+    "median, from epoch 2": lambda: MedianPruner(n_startup_trials=10, n_warmup_steps=2),
     "median, from epoch 8": lambda: MedianPruner(n_startup_trials=10, n_warmup_steps=8),
     "worst quarter": lambda: PercentilePruner(75.0, n_startup_trials=10, n_warmup_steps=4),
     "best quarter": lambda: PercentilePruner(25.0, n_startup_trials=10, n_warmup_steps=4),
@@ -79,8 +80,8 @@ def replay(file: Path, *, n_trials: int, repetitions: int) -> None:
     truth = {int(i): value for i, value in table["truth"].items()}
     header = f"{repetitions} sweeps of {n_trials} out of {len(accuracy)} configurations"
     print(f"{header}; truth: mean of {table['n_seeds']} fresh seeds")
-    print("| pruner | time | of none | pruned | winner's true accuracy | loss against none |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    print("| pruner | time | of none | pruned | winner's true accuracy | loss against none | truth known |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     reference: tuple[np.ndarray, np.ndarray] | None = None
     for name, make in PRUNERS.items():
         results = [
@@ -95,7 +96,7 @@ def replay(file: Path, *, n_trials: int, repetitions: int) -> None:
         error = np.nanstd(loss, ddof=1) / np.sqrt(np.isfinite(loss).sum())
         print(
             f"| {name} | {times.mean():.0f} s | {np.mean(times / reference[0]):.2f} | {pruned:.0f}"
-            f" | {100 * np.nanmean(true):.2f} % | {100 * np.nanmean(loss):+.2f} +- {100 * error:.2f} points |"
+            f" | {100 * np.nanmean(true):.2f} % | {100 * np.nanmean(loss):+.2f} ± {100 * error:.2f} points | {np.isfinite(true).sum()} |"
         )
 
 
