@@ -29,7 +29,7 @@ PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "none": NopPruner,
     "median (as built in)": lambda: make_pruner("median", epochs=EPOCHS),
     "median, from epoch 1": lambda: MedianPruner(n_startup_trials=10, n_warmup_steps=1),
-    "median, from epoch 2": lambda: MedianPruner(n_startup_trials=10, n_warmup_steps=2),
+    "median, from epoch 4": lambda: MedianPruner(n_startup_trials=10, n_warmup_steps=4),
     "median, from epoch 8": lambda: MedianPruner(n_startup_trials=10, n_warmup_steps=8),
     "worst quarter": lambda: PercentilePruner(75.0, n_startup_trials=10, n_warmup_steps=4),
     "best quarter": lambda: PercentilePruner(25.0, n_startup_trials=10, n_warmup_steps=4),

@@ -74,7 +74,7 @@ def make_pruner(name: str, *, epochs: int) -> BasePruner:
     """Make a pruner by its name, one of `PRUNERS`, for trainings of that many epochs."""
     match name:
         case "median":
-            return MedianPruner(n_startup_trials=10, n_warmup_steps=max(1, epochs // 5))
+            return MedianPruner(n_startup_trials=10, n_warmup_steps=max(1, epochs // 10))
         case "hyperband":
             return HyperbandPruner(min_resource=max(1, epochs // 10), max_resource=epochs)
         case _:
