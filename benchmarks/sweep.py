@@ -41,7 +41,10 @@ def sweep(folder: Path, *arguments: object) -> tuple[list[optuna.trial.FrozenTri
 
 
 class _WorkerMemory:
-    """The largest private memory in MB that a worker of a process was seen to have, data not counted."""
+    """The largest memory of its own in MB that a worker of a process was seen to have.
+
+    Anonymous memory, that is: the data and the libraries are mapped from files, which workers share.
+    """
 
     def __init__(self) -> None:
         self.peak = 0.0
@@ -54,7 +57,7 @@ class _WorkerMemory:
             for child in Path(f"/proc/{process.pid}/task").glob("*/children"):
                 for pid in _read(child).split():
                     if "spawn_main" in _read(Path(f"/proc/{pid}/cmdline")):
-                        self.peak = max(self.peak, _private(_read(Path(f"/proc/{pid}/smaps_rollup"))))
+                        self.peak = max(self.peak, _own(_read(Path(f"/proc/{pid}/smaps_rollup"))))
             time.sleep(0.25)
 
 
@@ -65,8 +68,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _private(rollup: str) -> float:
-    return sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private")) / 1e3
+def _own(rollup: str) -> float:
+    return sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Anonymous")) / 1e3
 
 
 def training_seconds(trial: optuna.trial.FrozenTrial) -> float:
@@ -110,7 +113,7 @@ def main() -> None:
         busy = sum(map(training_seconds, trials)) / (workers * spans[workers])
         rows.append((f"first trial started, {workers} workers", f"{first:.1f} s", "3 s"))
         rows.append((f"worker time that is not training, {workers} workers", f"{1 - busy:.1%}", "3 %"))
-        rows.append((f"private memory of a worker, {workers} workers", f"{memory:.0f} MB", "150 MB"))
+        rows.append((f"memory of a worker of its own, {workers} workers", f"{memory:.0f} MB", "150 MB"))
     rows.append(("throughput of two workers over one", f"{spans[1] / spans[2]:.2f}", "1.9"))
 
     with tempfile.TemporaryDirectory() as folder:

@@ -63,5 +63,7 @@ def test_every_extra_of_the_readme_exists():
 
 def test_no_page_promises_what_is_not_there():
     for page in PAGES:
-        assert not re.findall(r"TBD|TODO|\?\?\?", page.read_text()), page.name
+        assert not re.search(r"TBD|TODO|\?\?\?|[Nn]ot yet run|still to (come|be done)", page.read_text()), (
+            page.name
+        )
     assert Path(ROOT / "docs" / "dashboard.png").stat().st_size > 20_000

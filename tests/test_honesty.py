@@ -14,7 +14,7 @@ from scripted import Scripted, noisy
 from fcnet.data import Dataset, load
 from fcnet.errors import UserError
 from studies.backends.local import InProcess
-from studies.dashboard.publishing import publish
+from studies.dashboard.publishing import note, publish
 from studies.evidence.confirmation import confirm
 from studies.evidence.openings import begin_opening, cost_of_opening, finish_opening
 from studies.evidence.prospects import REPEATS, UntilFlat, advise
@@ -26,11 +26,6 @@ from studies.summary import check_kept, summarise
 from studies.terminal.results import print_best
 
 STEADY = noisy(lambda _: 0.85, spread=0.003)
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/sweep.db"
 
 
 def run(url, images, backend, **options):
@@ -112,6 +107,21 @@ def test_an_opening_is_on_record_before_the_test_set_is_read(url, images, tmp_pa
     assert (again.opening, again.tested_before) == (2, 0)
     other = train_final(study, 1, dataset, InProcess(), n_seeds=1, **folders)
     assert (other.opening, other.tested_before) == (3, 1)
+
+
+def test_the_note_names_the_steps_that_are_still_to_be_done(url, images, tmp_path):
+    def steps():
+        text = note(summarise(load_study(connect(url, create=False), "sweep")))
+        return "re-trains the top trials" in text, "opens the test set" in text
+
+    study, _ = run(url, images, InProcess(), trials=2)
+    assert steps() == (True, True)
+    dataset = load(str(images))
+    confirm(study, dataset, connect(url, create=False), InProcess(), top=2, n_seeds=2)
+    assert steps() == (False, True)
+    folders = {"folder": tmp_path / "models", "artifacts": tmp_path / "artifacts"}
+    train_final(study, 0, dataset, InProcess(), n_seeds=1, **folders)
+    assert steps() == (False, False)
 
 
 def test_a_crashed_opening_of_another_configuration_stays_on_record():

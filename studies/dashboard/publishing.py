@@ -146,8 +146,17 @@ def note(summary: dict[str, Any]) -> str:
         f"- Test set opened: {count(summary['test_openings'], 'time')}",
         "",
         *evidence_lines(summary),
-        "A best score is the luckiest of many: it flatters. Next: `python sweep.py confirm` re-trains the top"
-        " trials on fresh seeds, `python sweep.py train` trains the best parameters and opens the test set.",
-        "",
+        *_next_steps(summary),
     ]
     return "\n".join(lines)
+
+
+def _next_steps(summary: dict[str, Any]) -> list[str]:
+    steps = []
+    if summary["confirmation"] is None:
+        steps.append("`python sweep.py confirm` re-trains the top trials on fresh seeds")
+    if summary["test_openings"] == 0:
+        steps.append("`python sweep.py train` trains the best parameters and opens the test set")
+    if not steps:
+        return []
+    return [f"A best score is the luckiest of many: it flatters. Next: {', '.join(steps)}.", ""]

@@ -71,7 +71,7 @@ def print_confirmation(console: Console, summary: dict[str, Any], *, options: st
         f"Confirmation of study {escape(found['study'])}: {count(len(found['candidates']), 'configuration')},"
         f" {count(len(found['seeds']), 'fresh seed')}, each with a validation part of its own"
     )
-    table = _table("candidate", "search", "confirmed", "95 % interval", "std", "seeds", "s")
+    table = _table("candidate", "search", "confirmed", "95 % interval", "std", "seeds", "seconds")
     for candidate in sorted(found["candidates"], key=lambda c: -(c["mean"] or 0.0)):
         table.add_row(
             f"trial {candidate['trial']}" + (" (baseline)" if candidate["baseline"] else ""),
