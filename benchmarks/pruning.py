@@ -94,9 +94,11 @@ def replay(file: Path, *, n_trials: int, repetitions: int) -> None:
         reference = reference or (times, true)
         loss = reference[1] - true
         error = np.nanstd(loss, ddof=1) / np.sqrt(np.isfinite(loss).sum())
+        known = np.isfinite(true).sum()
         print(
             f"| {name} | {times.mean():.0f} s | {np.mean(times / reference[0]):.2f} | {pruned:.0f}"
-            f" | {100 * np.nanmean(true):.2f} % | {100 * np.nanmean(loss):+.2f} ± {100 * error:.2f} points | {np.isfinite(true).sum()} |"
+            f" | {100 * np.nanmean(true):.2f} % | {100 * np.nanmean(loss):+.2f} ± {100 * error:.2f} points"
+            f" | {known} |"
         )
 
 

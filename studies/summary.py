@@ -19,7 +19,7 @@ DATA_SOURCE = "data_source"
 TEST_OPENINGS = "test_openings"
 FINAL = "final"
 PROTOCOL_WORDS = {
-    "holdout": "trained on 80 % of the training images, judged on the other 20 %; the search sees no test image",
+    "holdout": "trained on 80 % of the training images, judged on the other 20 %, never on the test set",
     "report": "judged on the TEST set at every trial, as the course report did: the score flatters",
 }
 
