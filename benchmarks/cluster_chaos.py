@@ -45,13 +45,13 @@ def run(args: argparse.Namespace, folder: Path) -> bool:
     """Run the sweep, tell what happened, and return whether all is as it must be."""
     rng = random.Random(args.seed)
     drawn = np.random.default_rng(args.seed)
-    images, labels = drawn.integers(0, 256, (400, 64), dtype=np.uint8), np.arange(400) % 2
+    images, labels = drawn.integers(0, 256, (3000, 256), dtype=np.uint8), np.arange(3000) % 2
     data = folder / "images.npz"
     np.savez(data, train_data=images, train_labels=labels, test_data=images, test_labels=labels)
     storage = connect(f"sqlite:///{folder / 'sweep.db'}", create=True)
     study = open_study(storage, "chaos", facts={"format": 1})
     study.sampler = make_sampler("tpe", seed=args.seed, n_trials=0, space=DEFAULT_SPACE)
-    study.pruner = make_pruner("median", epochs=5)
+    study.pruner = make_pruner("median", epochs=10)
     with LocalCluster(folder) as local, DaskCluster(local.address, say=print) as cluster:
         workers = [local.add_worker(threads=rng.choice((1, 2))) for _ in range(3)]
         killed, next_act = 0, 0.0
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, folder: Path) -> bool:
             else:
                 workers.append(local.add_worker(threads=rng.choice((1, 2))))
 
-        objective = Objective(cluster, split=shared_split(load(str(data))), epochs=5, seed=args.seed)
+        objective = Objective(cluster, split=shared_split(load(str(data))), epochs=10, seed=args.seed)
         began = time.monotonic()
         with coordinate(storage, study) as coordinator:
             sweep = Sweep(
