@@ -18,7 +18,7 @@ from studies.runner import Interrupted, Progress, Sweep
 from studies.samplers import make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE, Space, baseline, describe
 from studies.storage.coordination import Coordinator, coordinate
-from studies.storage.opening import connect, open_study
+from studies.storage.opening import connect, open_study, parse
 from studies.summary import DATA_NAME, DATA_SOURCE
 
 FORMAT = 1
@@ -101,7 +101,9 @@ def search(
     A sweep goes on when its figures cannot be published; `say` is told once.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)  # or an early error
+    # Errors that need no data come before its download.
+    parse(plan.url)
+    sampler = make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)
     dataset = load(plan.data, classes=plan.classes, say=say)
     storage = connect(plan.url, create=True, say=say)
     study = open_study(storage, plan.study, facts=facts(dataset, plan))

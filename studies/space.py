@@ -98,16 +98,17 @@ def narrowed(ranges: list[str]) -> Space:
         old = space[name]
         kind: Any = type(old)
         number: Any = int if isinstance(old, IntDistribution) else float
+        example = f"write NAME=LOW:HIGH, for example {name}={old.low:g}:{old.high:g}"
+        ends = bounds.split(":")
+        if len(ends) != 2:
+            raise UsageError(f"--range {text} does not name two ends: {example}")
         try:
-            low, high = (number(bound) for bound in bounds.split(":"))
+            low, high = map(number, ends)
             new = kind(low, high, log=old.log)
             for bound in (low, high):
                 Hyperparameters(**{name: bound})
         except ValueError as error:
-            raise UsageError(
-                f"--range {text} cannot be used ({error}): write NAME=LOW:HIGH,"
-                f" for example {name}={old.low:g}:{old.high:g}"
-            ) from error
+            raise UsageError(f"--range {text} cannot be used ({error}): {example}") from error
         space[name] = new
     return space
 

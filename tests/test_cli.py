@@ -236,8 +236,9 @@ def test_bad_data_is_one_sentence_and_nothing_is_written(sweep, tmp_path, name, 
         (("--range", "depth=1:2"), "depth"),
         (("--range", "momentum=0.5:1.5"), "momentum"),
         (("--range", "batch_size=64:16"), "batch_size"),
+        (("--range", "batch_size=1:2:3"), "does not name two ends"),
         (("--nonsense",), "--nonsense"),
-        (("nonsense",), "nonsense"),
+        (("nonsense",), "choose from 'run', 'best'"),
         (("predict",), "MODEL"),
     ],
 )
@@ -247,6 +248,12 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(sweep, tmp_path, arguments,
     assert words in out.stderr
     assert len(out.stderr.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_an_address_that_is_none_is_told_before_any_data_is_fetched(sweep):
+    out = sweep("--storage", "foo", check=False)
+    assert out.returncode == 1
+    assert out.stderr == "sweep.py: foo is not a database address: write --storage sqlite:///foo\n"
 
 
 def test_a_database_that_is_none_is_left_as_it_is(sweep, images, tmp_path):

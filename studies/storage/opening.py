@@ -46,7 +46,7 @@ def connect(url: str, *, create: bool, say: Callable[[str], None] = ignore) -> P
     UserError
         If the address is malformed, or there is no usable database behind it. Nothing is written then.
     """
-    parsed = _parse(url)
+    parsed = parse(url)
     if parsed.drivername.startswith("postgresql"):
         from studies.storage.postgres import connect_postgres
 
@@ -125,7 +125,8 @@ def load_study(storage: PatientStorage, name: str | None) -> Study:
     return optuna.load_study(study_name=name, storage=storage)
 
 
-def _parse(url: str) -> URL:
+def parse(url: str) -> URL:
+    """Read the address of a database, see `connect`; nothing is opened."""
     if "://" not in url:
         raise UserError(f"{url} is not a database address: write --storage sqlite:///{url}")
     try:
