@@ -26,6 +26,9 @@ from benchmarks.local_cluster import ROOT
 
 HERE, THERE = "fcnet-here", "fcnet-there"
 OURS, THEIRS = "10.77.0.1", "10.77.0.2"
+PATIENCE = (
+    "120s"  # with a silent connection; after Dask's own 30 s workers close, and their nannies with them
+)
 
 
 def ip(*words: str, check: bool = True) -> None:
@@ -52,7 +55,12 @@ def two_machines() -> Iterator[None]:
 @contextlib.contextmanager
 def running(folder: Path, machine: str, label: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a Python command on one of the machines."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / machine)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "XDG_CACHE_HOME": str(folder / machine),
+        "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": PATIENCE,
+    }
     with (
         (folder / f"{label}.log").open("wb") as log,
         subprocess.Popen(

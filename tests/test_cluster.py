@@ -280,6 +280,20 @@ def test_a_worker_without_the_package_is_told_and_not_used(own, split, tmp_path)
     assert "has no workers now: waiting for one" in said[1]
 
 
+def test_a_cluster_without_workers_is_told_each_time(own, split):
+    said = []
+    with DaskCluster(own.address, say=said.append) as backend:
+        for times in (1, 2):
+            waiting = threading.Thread(target=train, args=(backend, split))
+            waiting.start()
+            until(lambda times=times: len(said) == times)
+            worker = own.add_worker()
+            waiting.join(60)
+            worker.kill()
+            until(lambda: not backend._link.workers)
+    assert all("has no workers now: waiting for one" in sentence for sentence in said)
+
+
 def train(backend, split):
     with backend.train(job(split)) as training:
         return list(training)
