@@ -124,10 +124,9 @@ class DaskCluster:
                 if idle:  # the emptiest first, so that all machines share the work
                     worker = min(idle, key=lambda worker: self._busy[worker] / workers[worker])
                     self._busy[worker] += 1
-                    return worker
-                if workers:
                     self._told_waiting = False
-                elif not self._told_waiting:
+                    return worker
+                if not workers and not self._told_waiting:
                     self._told_waiting = True
                     self._say(f"The cluster {self._link.address} has no workers now: waiting for one.")
                 change.wait(LOOK_SECONDS)
