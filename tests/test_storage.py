@@ -13,7 +13,7 @@ import pytest
 from fcnet.errors import UserError
 from studies.storage.coordination import coordinate
 from studies.storage.opening import connect, load_study, open_study
-from studies.storage.patience import redact
+from studies.storage.trouble import redact
 
 FACTS = {"data": "ab12", "data_name": "synthetic", "epochs": 20, "space": {"lr": [0.1, 1.0]}, "format": 1}
 ROOT = Path(__file__).parent.parent

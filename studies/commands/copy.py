@@ -28,7 +28,7 @@ def run(args: Any) -> int:
 
     from studies.storage.copying import copy_study
     from studies.storage.opening import connect, load_study
-    from studies.storage.patience import redact
+    from studies.storage.trouble import redact
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     copy_study(args.source, args.target, args.study)

@@ -159,14 +159,14 @@ def make_backend(
 
 def command_again() -> str:
     """Return the command that was given, to be given again; without the password of a database."""
-    from studies.storage.patience import redact
+    from studies.storage.trouble import redact
 
     return shlex.join(["python", *(redact(word) if "://" in word else word for word in sys.argv)])
 
 
 def study_options(args: Any) -> str:
     """Return the options that name the study of `args` in a command to be typed, if they are needed."""
-    from studies.storage.patience import redact
+    from studies.storage.trouble import redact
 
     here = "" if args.storage == STORAGE else f" --storage {redact(args.storage)}"
     return here + ("" if args.study == STUDY else f" --study {args.study}")

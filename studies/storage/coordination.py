@@ -1,23 +1,18 @@
 """The right to run trainings of a study: who holds it, and whose trials were interrupted."""
 
 import contextlib
-import json
-import os
 import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from filelock import FileLock, Timeout
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from fcnet.errors import UserError
 from studies.storage.patience import COORDINATOR, LockLost, PatientStorage
-from studies.storage.sqlite import check_integrity, use_wal
+from studies.storage.sqlite import check_integrity, only_one, use_wal
 
 INTERRUPTED = "interrupted"
 MAX_RETRIES = 3
@@ -250,7 +245,7 @@ def coordinate(
             stack.enter_context(postgres.alive())
         else:
             database = Path(str(storage.engine.url.database))
-            stack.enter_context(_only_one(database))
+            stack.enter_context(only_one(database))
             check_integrity(database)
             with contextlib.suppress(sqlite3.OperationalError):  # works without, only slower
                 use_wal(database)
@@ -258,37 +253,6 @@ def coordinate(
         storage.owner = identity
         stack.callback(setattr, storage, "owner", None)
         yield Coordinator(storage, study, identity, peers)
-
-
-@contextlib.contextmanager
-def _only_one(database: Path) -> Iterator[None]:
-    """Hold the lock file beside a database; the system frees it when this process ends in any way."""
-    database = database.resolve()  # one lock, by whatever name the file is called
-    holder = database.with_name(database.name + ".owner")
-    lock = FileLock(f"{database}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(
-            f"{database.name} is in use by another sweep{_describe(holder)}: wait for it or stop it"
-        ) from error
-    except OSError as error:
-        raise UserError(f"cannot write beside the database {database}: {error.strerror or error}") from error
-    try:
-        started = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-        holder.write_text(json.dumps({"process": os.getpid(), "started": started}), encoding="utf-8")
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
-
-
-def _describe(holder: Path) -> str:
-    try:
-        facts = json.loads(holder.read_text(encoding="utf-8"))
-        return f" (process {facts['process']}, started {facts['started']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""  # between the lock and the note
 
 
 def _retries(trials: Sequence[FrozenTrial], number: int | None) -> int:

@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fcnet.errors import UserError
 from studies.storage.opening import connect, load_study
-from studies.storage.patience import PatientStorage, explain, redact
+from studies.storage.patience import PatientStorage
+from studies.storage.trouble import explain, redact
 
 _CHUNK_ROWS = 2_000
 _TABLES = BaseModel.metadata.tables

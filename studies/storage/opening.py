@@ -13,8 +13,9 @@ from optuna.study import Study, StudyDirection
 from sqlalchemy.engine import URL, make_url
 
 from fcnet.errors import UserError
-from studies.storage.patience import PatientStorage, ignore, redact
+from studies.storage.patience import PatientStorage, ignore
 from studies.storage.sqlite import connect_sqlite
+from studies.storage.trouble import redact
 
 METRIC_NAME = "validation_accuracy"
 FACTS = "facts"

@@ -13,7 +13,8 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from fcnet.errors import UserError
-from studies.storage.patience import LockLost, PatientStorage, redact, schema_error
+from studies.storage.patience import LockLost, PatientStorage
+from studies.storage.trouble import redact, schema_error
 
 BEAT_SECONDS = 2.0
 

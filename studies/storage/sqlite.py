@@ -1,20 +1,24 @@
 """SQLite: a database file that appears complete, and is opened with care."""
 
 import contextlib
+import json
 import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from filelock import FileLock, Timeout
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from fcnet.checkpoint import drop_abandoned
 from fcnet.errors import UserError
-from studies.storage.patience import PatientStorage, explain, ignore, schema_error
+from studies.storage.patience import PatientStorage, ignore
+from studies.storage.trouble import explain, schema_error
 
 BUSY_SECONDS = 60.0
 ANSWER_SECONDS = 2.0  # of one call of the storage, which repeats it and tells the user
@@ -140,3 +144,34 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
         yield connection
+
+
+@contextlib.contextmanager
+def only_one(database: Path) -> Iterator[None]:
+    """Hold the lock file beside a database; the system frees it when this process ends in any way."""
+    database = database.resolve()  # one lock, by whatever name the file is called
+    holder = database.with_name(database.name + ".owner")
+    lock = FileLock(f"{database}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"{database.name} is in use by another sweep{_describe(holder)}: wait for it or stop it"
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot write beside the database {database}: {error.strerror or error}") from error
+    try:
+        started = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        holder.write_text(json.dumps({"process": os.getpid(), "started": started}), encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe(holder: Path) -> str:
+    try:
+        facts = json.loads(holder.read_text(encoding="utf-8"))
+        return f" (process {facts['process']}, started {facts['started']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""  # between the lock and the note
