@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, folder: Path) -> bool:
             nonlocal killed, next_act
             if progress.seconds < next_act or progress.finished == 0:
                 return
-            next_act = progress.seconds + rng.uniform(1.0, 6.0)
+            next_act = progress.seconds + rng.uniform(0.5, 3.0)
             # A worker takes seconds to start: one that never trained is no loss to anybody.
             if len(workers) > 4 or (cluster.slots > 1 and rng.random() < 0.5):
                 workers.pop(rng.randrange(len(workers))).kill()
