@@ -147,12 +147,24 @@ def test_hopeless_trials_do_not_squeeze_the_axis_and_are_counted() -> None:
     assert "below" not in effects_figure(effects_info(sweep(3))).layout.title.text
 
 
+def test_pruned_trials_are_ticks_at_the_bottom_of_every_panel() -> None:
+    trials = [*sweep(30), trial(30, None, batch_size=200), trial(31, None, batch_size=17)]
+    figure = effects_figure(effects_info(trials))
+    ticks = [t for t in figure.data if t.marker.symbol == "line-ns-open"]
+    assert [t.xaxis for t in ticks] == ["x", "x2", "x3"]
+    assert list(ticks[0].x) == [200, 17]
+    bottom, top = figure.layout.yaxis.range
+    assert all(bottom < y < bottom + 0.05 * (top - bottom) for t in ticks for y in t.y)
+    many = [*trials, *(trial(n, None) for n in range(32, 1000))]
+    assert len(effects_info(many).pruned) <= MAX_POINTS // 2
+
+
 def test_the_title_says_what_is_drawn() -> None:
     trials = [*sweep(MAX_POINTS + 30), trial(999, None)]
     info = effects_info(trials, label="CIFAR-10")
     text = effects_figure(info).layout.title.text
     assert f"{MAX_POINTS} of {MAX_POINTS + 30} complete trials drawn" in text
-    assert "1 pruned left out" in text
+    assert "1 pruned as ticks" in text
     assert text.endswith("CIFAR-10")
     assert len(info.points) == MAX_POINTS
     best = sorted(trials[:-1], key=lambda t: -(t.value or 0))[: MAX_POINTS // 4]
@@ -161,7 +173,8 @@ def test_the_title_says_what_is_drawn() -> None:
 
 def test_the_figure_stays_small() -> None:
     assert len(effects_figure(effects_info(sweep(100), noise=0.004)).to_json()) < 19_000
-    assert len(effects_figure(effects_info(sweep(400), noise=0.004)).to_json()) < 20_500
+    trials = [*sweep(400), *(trial(n, None, batch_size=200) for n in range(400, 1000))]
+    assert len(effects_figure(effects_info(trials, noise=0.004)).to_json()) < 22_500
 
 
 def test_a_long_title_is_broken_rather_than_cut_off() -> None:

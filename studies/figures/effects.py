@@ -1,6 +1,6 @@
 """The sweep's own view of batch size, learning rate and hidden units: three panels over its progress."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -17,12 +17,12 @@ from studies.figures.panels import (
     WORDS,
     add_to_panel,
     band,
-    log_axis,
     panelled,
+    powers_axis,
     rounded,
     title_below,
 )
-from studies.figures.points import Point, noise_width, thinned
+from studies.figures.points import MAX_POINTS, Point, noise_width, thinned
 from studies.figures.progress import ProgressInfo, add_progress, records
 from studies.statistics.axis import Axis
 from studies.statistics.surrogate import MIN_TRIALS, Effect, Surrogate
@@ -74,8 +74,9 @@ class EffectsInfo:
         Trials to be drawn, by number: all complete ones, or at most `MAX_POINTS` of them.
     progress : ProgressInfo
         The same trials one after another.
+    pruned : list of mapping
+        Hyperparameters of pruned trials, an even pick; ticks, as their accuracy is an unfinished training's.
     n_complete, n_pruned : int
-        Pruned trials are not drawn: their accuracy is that of an unfinished training.
     best, baseline : Point or None
         The best complete trial; the first complete one with the course report's hyperparameters.
     noise : float or None
@@ -86,6 +87,7 @@ class EffectsInfo:
     panels: list[Panel]
     points: list[Point]
     progress: ProgressInfo
+    pruned: list[Mapping[str, float]]
     n_complete: int
     n_pruned: int
     best: Point | None = None
@@ -116,15 +118,17 @@ def effects_info(
     best = max(points, key=lambda p: (p.accuracy, -p.trial), default=None)
     report = asdict(Hyperparameters())
     baseline = next((p for p in points if p.params and p.params.items() <= report.items()), None)
-    finished = [t.number for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    pruned = [t for t in trials if t.state == TrialState.PRUNED]
+    finished = [t.number for t in [*complete, *pruned]]
     noise = None if noise is None else 100.0 * noise
     drawn = thinned(points)
     return EffectsInfo(
         panels=_panels(complete),
         points=drawn,
         progress=ProgressInfo(drawn, records(points), max(finished, default=0), noise),
+        pruned=[t.params for t in pruned[:: 2 * len(pruned) // MAX_POINTS + 1]],
         n_complete=len(points),
-        n_pruned=sum(t.state == TrialState.PRUNED for t in trials),
+        n_pruned=len(pruned),
         best=best,
         baseline=baseline,
         noise=noise,
@@ -162,12 +166,15 @@ def effects_figure(info: EffectsInfo) -> go.Figure:
     panels = info.panels or [Panel(name, 1.0, 2.0, False, None, None) for name in WORDS]
     bottom, top = _y_range(info)
     figure = panelled(
-        [{"title": title_below(panel.name), **_ticks(panel)} for panel in panels],
+        [
+            {"title": title_below(panel.name), **(powers_axis(panel.low, panel.high) if panel.log else {})}
+            for panel in panels
+        ],
         title=_title(info, bottom),
         y={"range": [bottom, top], "title": {"text": "Validation accuracy (%)", "standoff": 4}},
     )
     for i, panel in enumerate(panels):
-        add_to_panel(figure, i, _traces(info, panel))
+        add_to_panel(figure, i, [*_traces(info, panel), _pruned(info, panel, bottom + 0.02 * (top - bottom))])
     if info.noise is not None and info.best is not None:
         figure.add_shape(
             type="rect",
@@ -198,7 +205,7 @@ def _title(info: EffectsInfo, bottom: float) -> str:
     if hidden:
         parts.append(f"{hidden} below {bottom:.0f} % not shown")
     if info.n_pruned:
-        parts.append(f"{info.n_pruned} pruned left out")
+        parts.append(f"{info.n_pruned} pruned as ticks")
     if info.label:
         parts.append(info.label)
     return ", ".join(parts)
@@ -262,13 +269,16 @@ def _traces(info: EffectsInfo, panel: Panel) -> list[go.Scatter]:
     return traces
 
 
-def _ticks(panel: Panel) -> dict[str, object]:
-    """Plain numbers as ticks: powers of two for whole numbers, powers of ten otherwise."""
-    if not panel.log:
-        return {}
-    powers = [2**k for k in range(14)] if panel.low >= 1 else [10.0**k for k in range(-8, 1)]
-    inside = [t for t in powers if panel.low * 0.99 <= t <= panel.high * 1.01]
-    return log_axis(panel.low, panel.high, inside)
+def _pruned(info: EffectsInfo, panel: Panel, height: float) -> go.Scatter:
+    """Show where trainings were given up; the title explains the ticks, the legend is full."""
+    values = [rounded(params[panel.name], 3) for params in info.pruned if panel.name in params]
+    return go.Scatter(
+        x=values,
+        y=[rounded(height)] * len(values),
+        mode="markers",
+        marker={"symbol": "line-ns-open", "size": 6, "color": GREY, "line": {"width": 1}},
+        hovertemplate="pruned at %{x}<extra></extra>",
+    )
 
 
 def _y_range(info: EffectsInfo) -> tuple[float, float]:

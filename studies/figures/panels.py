@@ -71,6 +71,12 @@ def log_axis(low: float, high: float, ticks: Sequence[float]) -> dict[str, Any]:
     }
 
 
+def powers_axis(low: float, high: float) -> dict[str, Any]:
+    """Return a logarithmic axis with powers of two as ticks for whole numbers, powers of ten otherwise."""
+    powers = [2**k for k in range(14)] if low >= 1 else [10.0**k for k in range(-8, 1)]
+    return log_axis(low, high, [t for t in powers if low * 0.99 <= t <= high * 1.01])
+
+
 def rounded(value: float, digits: int = 4) -> float:
     """Round to significant digits; whole numbers lose their decimal point, which saves space in the study."""
     short = float(f"{value:.{digits}g}")
