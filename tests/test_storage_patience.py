@@ -91,6 +91,21 @@ def test_waiting_ends_when_the_program_is_asked_to_stop(locked, monkeypatch):
     assert len(ended) == 1
 
 
+def test_after_giving_up_a_trial_is_enqueued_at_once_or_not_at_all(locked):
+    storage, other = locked
+    study = open_study(storage, "a", facts=FACTS)
+    storage.give_up()
+    study.enqueue_trial({"x": 1.0})
+    attempts = []
+    storage.guard = lambda: attempts.append(1)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(UserError, match="did not answer"):
+        study.enqueue_trial({"x": 2.0})
+    assert len(attempts) == 2  # the second one is refused before it waits
+    other.execute("ROLLBACK")
+    assert len(study.trials) == 1
+
+
 def test_a_result_whose_confirmation_was_lost_is_told_once(storage, monkeypatch):
     study = open_study(storage, "a", facts=FACTS)
     monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.0)

@@ -173,10 +173,10 @@ def study_options(args: Any) -> str:
 
 
 def stdout() -> Console:
-    """Return the console of results."""
+    """Return the console of results; on a terminal, lines break between words."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True, emoji=False)
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False)
 
 
 def stderr() -> Console:

@@ -63,6 +63,7 @@ class PatientStorage(RDBStorage):
         self.say = say
         self._away = threading.Lock()
         self._given_up = False
+        self._creation = threading.local()
         try:
             super().__init__(url, **options)
         except BaseException:
@@ -152,6 +153,7 @@ class PatientStorage(RDBStorage):
         if starts:  # one transaction for the row and its mark
             template_trial = create_trial(state=TrialState.RUNNING, system_attrs={COORDINATOR: self.owner})
         create = super()._create_new_trial
+        self._creation.attempts = 0
         trial = self.patiently(lambda: create(study_id, template_trial))
         if starts:
             self.started.add(trial._trial_id)
@@ -173,8 +175,11 @@ class PatientStorage(RDBStorage):
         return self.patiently(attempt)
 
     def _get_prepared_new_trial(self, study_id: int, template_trial: FrozenTrial | None, session: Any) -> Any:
-        self.guard()  # here, as Optuna repeats a failed creation by itself
-        if self._given_up and template_trial is not None and template_trial.state == TrialState.RUNNING:
+        # Here, as Optuna repeats a failed creation by itself.
+        self.guard()
+        self._creation.attempts += 1
+        begins = template_trial is not None and template_trial.state == TrialState.RUNNING
+        if self._given_up and (begins or self._creation.attempts > 1):
             raise self._no_answer()
         return super()._get_prepared_new_trial(study_id, template_trial, session)
 
