@@ -150,3 +150,31 @@ def login(server, database):
     yield f"postgresql://sweeper@/sweep?host={parse_qs(urlsplit(database).query)['host'][0]}"
     rules.write_text(before, encoding="utf-8")
     server.psql("SELECT pg_reload_conf();")
+
+
+@pytest.fixture
+def opened(storage):
+    """Return a new database and a study in it whose sampler is random."""
+    from studies.samplers import make_sampler
+    from studies.space import DEFAULT_SPACE
+    from studies.storage.opening import open_study
+
+    study = open_study(storage, "sweep", facts={"format": 1})
+    study.sampler = make_sampler("random", seed=0, n_trials=0, space=DEFAULT_SPACE)
+    return storage, study
+
+
+@pytest.fixture
+def split(images):
+    """Return the folder of the prepared images."""
+    from fcnet.data import load, shared_split
+
+    return shared_split(load(str(images)))
+
+
+def job(split, **changes):
+    """Return three epochs of the baseline, or what is asked for."""
+    from fcnet.hyperparameters import Hyperparameters
+    from studies.backends import Job
+
+    return Job(**{"hyperparameters": Hyperparameters(), "epochs": 3, "seed": 1, "split": split, **changes})

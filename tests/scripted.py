@@ -1,8 +1,10 @@
 """A backend whose trainings end as the test wants them, at once; everything around them is real."""
 
 import contextlib
+import io
 
 import numpy as np
+from rich.console import Console
 
 from fcnet.data import Split
 from fcnet.metrics import EpochMetrics
@@ -55,3 +57,43 @@ def noisy(quality, *, spread):
         return float(quality(job.hyperparameters) + spread * np.random.default_rng(entropy).standard_normal())
 
     return accuracy
+
+
+def metrics(epoch, accuracy):
+    return EpochMetrics(epoch, 1.0, 0.6, 0.7, 0.5, accuracy, 0.01)
+
+
+class ScriptedEpochs:
+    """Trainings whose epochs have the accuracies that a function of the job lists; an exception is raised."""
+
+    slots = 1
+
+    def __init__(self, accuracies=lambda job: [0.7, 0.8, 0.75]):
+        self.accuracies, self.jobs = accuracies, []
+
+    @contextlib.contextmanager
+    def train(self, job):
+        self.jobs.append(job)
+        yield _Epochs(self.accuracies(job))
+
+    def close(self):
+        pass
+
+
+class _Epochs:
+    digest, environment = "0", {}
+
+    def __init__(self, accuracies):
+        self.accuracies = accuracies
+
+    def __iter__(self):
+        for epoch, accuracy in enumerate(self.accuracies):
+            if isinstance(accuracy, Exception):
+                raise accuracy
+            yield metrics(epoch, accuracy)
+
+
+def text_of(show, *arguments):
+    out = io.StringIO()
+    show(Console(file=out, width=200), *arguments)
+    return out.getvalue()

@@ -10,7 +10,7 @@ import threading
 
 import optuna
 import pytest
-from conftest import write_images
+from conftest import job, write_images
 from optuna.trial import TrialState
 
 from fcnet.checkpoint import Model
@@ -18,14 +18,12 @@ from fcnet.data import load, shared_split
 from fcnet.errors import UsageError, UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.trainer import Diverged
-from studies.backends import BackendLost, Job, TrainingFailed, WorkerLost
+from studies.backends import BackendLost, TrainingFailed, WorkerLost
 from studies.backends.local import InProcess, ProcessPool
 from studies.objective import RECORD, Objective
 from studies.runner import Sweep
-from studies.samplers import make_sampler
 from studies.space import DEFAULT_SPACE, suggest
 from studies.storage.coordination import coordinate
-from studies.storage.opening import connect, open_study
 
 pytest.importorskip("distributed", reason="needs the extra cluster")
 
@@ -57,23 +55,6 @@ def own(tmp_path):
     (tmp_path / "dask").mkdir()
     with LocalCluster(tmp_path / "dask") as running:
         yield running
-
-
-@pytest.fixture
-def split(images):
-    return shared_split(load(str(images)))
-
-
-@pytest.fixture
-def opened(tmp_path):
-    storage = connect(f"sqlite:///{tmp_path}/sweep.db", create=True)
-    study = open_study(storage, "sweep", facts={"format": 1})
-    study.sampler = make_sampler("random", seed=0, n_trials=0, space=DEFAULT_SPACE)
-    return storage, study
-
-
-def job(split, **changes):
-    return Job(**{"hyperparameters": Hyperparameters(), "epochs": 3, "seed": 1, "split": split, **changes})
 
 
 def until(condition):

@@ -1,7 +1,5 @@
 """The report's experiments: exact and paired trainings, both protocols, their answers and their figures."""
 
-import contextlib
-import io
 import json
 import os
 import signal
@@ -11,60 +9,23 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
-from rich.console import Console
+from scripted import ScriptedEpochs, text_of
 from test_cli import finished, read_until, start, trials_of
 
-from fcnet.data import Split, load
+from fcnet.data import Split
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
-from fcnet.metrics import EpochMetrics
 from fcnet.trainer import Diverged
 from studies.backends import TrainingFailed
-from studies.backends.local import InProcess
 from studies.experiments.controlled import configurations
 from studies.experiments.one_factor import experiment_space, findings, marginal_findings, study_name
-from studies.experiments.reproduction import best_epoch, train_report
 from studies.search import Plan, search
 from studies.space import DEFAULT_SPACE, suggest
 from studies.storage.opening import connect, open_study
-from studies.terminal.experiments import EpochLines, print_experiments, print_reproduction
+from studies.terminal.experiments import print_experiments
 
 FAST = ("--epochs", "3", "--workers", "2")
 FACTORS = ("batch_size", "learning_rate", "hidden_units")
-
-
-def metrics(epoch, accuracy):
-    return EpochMetrics(epoch, 1.0, 0.6, 0.7, 0.5, accuracy, 0.01)
-
-
-class Scripted:
-    """A backend that trains nothing: a training's accuracies are a function of its job."""
-
-    slots = 1
-
-    def __init__(self, accuracies=lambda job: [0.7, 0.8, 0.75]):
-        self.accuracies, self.jobs = accuracies, []
-
-    @contextlib.contextmanager
-    def train(self, job):
-        self.jobs.append(job)
-        yield _Epochs(self.accuracies(job))
-
-    def close(self):
-        pass
-
-
-class _Epochs:
-    digest, environment = "0", {}
-
-    def __init__(self, accuracies):
-        self.accuracies = accuracies
-
-    def __iter__(self):
-        for epoch, accuracy in enumerate(self.accuracies):
-            if isinstance(accuracy, Exception):
-                raise accuracy
-            yield metrics(epoch, accuracy)
 
 
 @pytest.fixture
@@ -83,7 +44,7 @@ def experiments(images, tmp_path):
             protocol=protocol,
             seeds=seeds,
         )
-        return search(plan, backend or Scripted(), say=say, show=lambda _: None)
+        return search(plan, backend or ScriptedEpochs(), say=say, show=lambda _: None)
 
     return run
 
@@ -97,14 +58,8 @@ def all_of(n_seeds):
     return {(h, seed) for h in configurations() for seed in range(n_seeds)}
 
 
-def text_of(show, *arguments):
-    out = io.StringIO()
-    show(Console(file=out, width=200), *arguments)
-    return out.getvalue()
-
-
 def test_each_training_happens_once_more_seeds_add_theirs_and_fewer_take_none_away(experiments):
-    told, backend = [], Scripted()
+    told, backend = [], ScriptedEpochs()
     before = finished(experiments(backend, seeds=1).get_trials())
     experiments(backend, seeds=1, say=told.append)
     assert told == ["The study holds 13 finished trials already: nothing is left to do."]
@@ -120,7 +75,7 @@ def test_a_failed_training_is_told_and_tried_again_by_the_next_start(experiments
         return [TrainingFailed("the disk is full")] if job.hyperparameters.batch_size == 32 else [0.7, 0.8]
 
     told = []
-    study = experiments(Scripted(broken), say=told.append)
+    study = experiments(ScriptedEpochs(broken), say=told.append)
     assert len(trainings(study)) == 12
     assert told[-1].startswith("The sweep ended early: some trainings failed (the disk is full)")
     assert [level["value"] for level in findings(study)["batch_size"]] == [16, 64, 128, 256]
@@ -132,7 +87,7 @@ def test_a_diverged_training_is_counted_and_has_no_accuracy(experiments):
         too_fast = job.hyperparameters.learning_rate == 0.1
         return [0.7, Diverged("logits are no longer finite")] if too_fast else [0.7, 0.8, 0.9]
 
-    study = experiments(Scripted(accuracies))
+    study = experiments(ScriptedEpochs(accuracies))
     assert len(trainings(study)) == 13
     found = findings(study)
     level = found["learning_rate"][-1]
@@ -144,7 +99,7 @@ def test_a_diverged_training_is_counted_and_has_no_accuracy(experiments):
 def test_each_protocol_judges_by_its_own_epoch_and_images_and_is_labelled(experiments):
     labelled, parts = {}, {}
     for protocol, value in (("holdout", 0.75), ("report", 0.8)):
-        backend = Scripted()
+        backend = ScriptedEpochs()
         study = experiments(backend, protocol=protocol)
         (path,) = {job.split for job in backend.jobs}
         split = Split.open(path)
@@ -186,7 +141,7 @@ def test_values_and_tests_say_what_was_measured(experiments):
         better = {16: 0.03, 32: 0.0298}.get(job.hyperparameters.batch_size, 0.0)
         return [0.8 + better + 0.002 * job.seed + 1e-4 * (job.hyperparameters.batch_size % 7)]
 
-    found = findings(experiments(Scripted(accuracies), seeds=3, epochs=1))
+    found = findings(experiments(ScriptedEpochs(accuracies), seeds=3, epochs=1))
     rows = found["batch_size"]
     assert [row["value"] for row in rows] == [16, 32, 64, 128, 256]
     for row in rows:
@@ -210,7 +165,7 @@ def test_another_number_of_epochs_is_refused_and_an_ordinary_sweep_too(experimen
         experiments(epochs=4)
     plan = Plan(url=f"sqlite:///{tmp_path}/sweep.db", study=study.study_name, data=str(images), epochs=3)
     with pytest.raises(UserError, match="experiment one factor at a time"):
-        search(plan, Scripted(), say=lambda _: None, show=lambda _: None)
+        search(plan, ScriptedEpochs(), say=lambda _: None, show=lambda _: None)
     assert len(study.get_trials()) == 13
 
 
@@ -259,84 +214,3 @@ def test_the_command_answers_goes_on_after_a_kill_and_repeats_nothing(sweep, ima
     title = json.loads(figure.read_text())["layout"]["title"]["text"]
     assert title.startswith("Controlled effects")
     assert "holdout protocol" in title
-
-
-def test_the_reports_epochs_are_printed_with_the_best_and_the_last_by_name(sweep, images, tmp_path):
-    text = sweep("report", "--data", images, "--epochs", 5, "--seeds", 2, "--workers", 2).stdout
-    result = train_report(load(str(images)), InProcess(), epochs=5, n_seeds=2, folder=tmp_path / "here")
-    found = result.as_json()
-    assert found["params"] == vars(Hyperparameters())
-    assert (found["protocol"], found["judged_on"], found["seeds"]) == ("report", "test", [0, 1])
-    assert "judged on the TEST set" in text
-    for run in found["runs"]:
-        assert [epoch["epoch"] for epoch in run["epochs"]] == list(range(5))
-        for epoch in run["epochs"]:
-            assert round(60 * epoch["validation_accuracy"], 6).is_integer()  # of 60 test images
-            assert epoch["validation_error_rate"] == pytest.approx(1 - epoch["validation_accuracy"])
-            line = (
-                f"{epoch['train_loss']:.4f}",
-                f"{100 * epoch['train_accuracy']:.2f} %",
-                f"{100 * epoch['validation_accuracy']:.2f} %",
-                f"{100 * epoch['train_error_rate']:.2f} %",
-                f"{100 * epoch['validation_error_rate']:.2f} %",
-            )
-            assert sum(all(cell in row for cell in line) for row in text.splitlines()) >= 1
-        assert run["best"]["validation_accuracy"] == max(e["validation_accuracy"] for e in run["epochs"])
-        assert run["last"] == run["epochs"][-1]
-        best, last = (100 * run[which]["validation_accuracy"] for which in ("best", "last"))
-        which = f"in the best epoch ({run['best']['epoch']}), {last:.2f} % in the last (4)"
-        assert f"Seed {run['seed']}: test accuracy {best:.2f} % {which}" in text
-    assert found["best_epoch"]["values"] == [run["best"]["validation_accuracy"] for run in found["runs"]]
-    assert found["last_epoch"]["mean"] == pytest.approx(
-        np.mean([run["last"]["validation_accuracy"] for run in found["runs"]])
-    )
-    assert "Learning curves: report/learning-curves.html, report/learning-curves.json" in text
-    assert "<html>" in (tmp_path / "report" / "learning-curves.html").read_text()[:50]
-    figure = tmp_path / "report" / "learning-curves.json"
-    assert {trace.get("name") for trace in json.loads(figure.read_text())["data"]} >= {"training", "test"}
-
-
-def test_epochs_are_printed_as_they_come_one_seed_after_the_other():
-    out = io.StringIO()
-    lines = EpochLines(Console(file=out, width=200), "report", "images", n_epochs=2, n_seeds=2)
-
-    def printed():
-        return [row.split()[0] for row in out.getvalue().splitlines() if row.strip()[:1].isdigit()]
-
-    lines.see(1, metrics(0, 0.7))
-    assert printed() == []
-    lines.see(0, metrics(0, 0.6))
-    assert printed() == ["0"]
-    lines.see(0, metrics(0, 0.6))  # its worker was lost, the training begun again
-    assert printed() == ["0"]
-    lines.see(0, metrics(1, 0.6))
-    assert printed() == ["0", "1", "0"]
-    lines.see(1, metrics(1, 0.7))
-    assert printed() == ["0", "1", "0", "1"]
-    rows = out.getvalue().splitlines()
-    assert rows.index("seed 0") < rows.index("seed 1")
-
-
-def test_the_best_epoch_is_the_first_of_equals_and_one_seed_has_no_mean_line(images, tmp_path):
-    assert best_epoch([metrics(0, 0.7), metrics(1, 0.8), metrics(2, 0.8)]).epoch == 1
-    dataset = load(str(images))
-    result = train_report(dataset, Scripted(), protocol="holdout", epochs=3, folder=tmp_path / "out")
-    found = result.as_json()
-    assert found["judged_on"] == "validation"
-    assert (found["best_epoch"]["mean"], found["last_epoch"]["mean"]) == (0.8, 0.75)
-    assert found["best_epoch"]["std"] is None
-    json.dumps(found, allow_nan=False)
-    text = text_of(print_reproduction, result)
-    assert "Seed 0: validation accuracy 80.00 % in the best epoch (1), 75.00 % in the last (2)" in text
-    assert "Mean of" not in text
-    assert "TEST" not in text
-
-
-def test_a_diverged_report_and_a_folder_that_cannot_be_written_are_one_sentence(images, tmp_path):
-    dataset = load(str(images))
-    diverging = Scripted(lambda job: [0.7, Diverged("the training diverged in epoch 1")])
-    with pytest.raises(UserError, match="diverged in epoch 1: give other images with --data"):
-        train_report(dataset, diverging, folder=tmp_path / "out")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
-        train_report(dataset, Scripted(), folder=tmp_path / "file")

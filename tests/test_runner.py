@@ -10,13 +10,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from fcnet.data import load, shared_split
 from fcnet.errors import UserError
-from fcnet.hyperparameters import Hyperparameters
-from fcnet.trainer import Diverged
-from studies.backends import Job, TrainingFailed, WorkerLost
-from studies.backends.local import InProcess, ProcessPool
-from studies.objective import RECORD, Objective, training_seed
+from studies.backends import TrainingFailed, WorkerLost
 from studies.runner import Interrupted, Sweep
 from studies.samplers import make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE, narrowed
@@ -24,19 +19,6 @@ from studies.space import suggest as suggest_all
 from studies.storage import sqlite
 from studies.storage.coordination import coordinate
 from studies.storage.opening import connect, open_study
-
-
-@pytest.fixture
-def opened(tmp_path):
-    storage = connect(f"sqlite:///{tmp_path}/sweep.db", create=True)
-    study = open_study(storage, "sweep", facts={"format": 1, "epochs": 3})
-    study.sampler = make_sampler("random", seed=0, n_trials=0, space=DEFAULT_SPACE)
-    return storage, study
-
-
-@pytest.fixture
-def split(images):
-    return shared_split(load(str(images)))
 
 
 class Slots:
@@ -207,123 +189,6 @@ def test_publishing_happens_and_is_throttled(opened):
     published = []
     run(opened, suggest, total=40, publish=lambda: published.append(len(states(opened[1]))))
     assert 1 <= len(published) < 40
-
-
-def job(split, **changes):
-    return Job(**{"hyperparameters": Hyperparameters(), "epochs": 3, "seed": 1, "split": split, **changes})
-
-
-@pytest.fixture(scope="module")
-def pool():
-    with ProcessPool(1) as backend:
-        yield backend
-
-
-@pytest.mark.parametrize("may_stop", [True, False])
-def test_a_worker_trains_the_same_bits_as_this_process(split, pool, may_stop):
-    results = []
-    for backend in (InProcess(), pool):
-        with backend.train(job(split, may_stop=may_stop)) as training:
-            epochs = [(m.epoch, m.train_loss, m.validation_loss, m.validation_accuracy) for m in training]
-        results.append((epochs, training.digest))
-    assert results[0] == results[1]
-    assert len(results[0][0]) == 3
-    assert results[0][1] is not None
-
-
-def test_a_stopped_training_leaves_its_worker_ready_for_the_next(split, pool):
-    with pool.train(job(split, may_stop=True)) as training:
-        assert next(iter(training)).epoch == 0
-    before = pool.pids()
-    with pool.train(job(split)) as training:
-        assert len(list(training)) == 3
-    assert pool.pids() == before
-
-
-def test_an_unstoppable_training_that_is_left_costs_its_worker(split, pool):
-    with pool.train(job(split, epochs=10**6)) as training:
-        assert next(iter(training)).epoch == 0
-    with pool.train(job(split)) as training:
-        assert [metrics.epoch for metrics in training] == [0, 1, 2]
-
-
-def test_a_killed_worker_is_told_and_replaced(split, pool):
-    with pytest.raises(WorkerLost, match="exit code -9"), pool.train(job(split, epochs=10**6)) as training:
-        for _ in training:
-            for pid in pool.pids():
-                os.kill(pid, signal.SIGKILL)
-    with pool.train(job(split)) as training:
-        assert len(list(training)) == 3
-
-
-def test_a_hung_worker_is_told_and_replaced(split):
-    with ProcessPool(1, epoch_limit=0.5) as impatient:
-        with (
-            pytest.raises(WorkerLost, match=r"silent for 0\.5 s"),
-            impatient.train(job(split, epochs=10**6)) as training,
-        ):
-            for _ in training:
-                for pid in impatient.pids():
-                    os.kill(pid, signal.SIGSTOP)
-        assert impatient.pids() == []
-
-
-def test_a_worker_tells_of_divergence_and_of_errors(split, pool, tmp_path):
-    wild = Hyperparameters(learning_rate=10.0, n_layers=4)
-    with (
-        pytest.raises(Diverged, match="no longer finite"),
-        pool.train(job(split, hyperparameters=wild, epochs=500)) as t,
-    ):
-        list(t)
-    with pytest.raises(TrainingFailed, match="cannot be used"), pool.train(job(tmp_path / "absent")) as t:
-        list(t)
-
-
-def test_the_objective_reports_every_epoch_and_returns_the_last(opened, split):
-    storage, study = opened
-    objective = Objective(InProcess(), split=split, epochs=3, seed=5, may_prune=False)
-    trial = study.ask()
-    study.tell(trial, objective(trial))
-    (kept,) = study.get_trials()
-    assert list(kept.intermediate_values) == [0, 1, 2]
-    assert kept.value == kept.intermediate_values[2]
-    assert kept.user_attrs["seed"] == training_seed(5, 0)
-    assert set(kept.params) == set(DEFAULT_SPACE)
-    record = storage.get_trial(kept._trial_id).system_attrs[RECORD]
-    assert len(record["epochs"]) == 3
-    assert len(record["digest"]) == 64
-    assert "numpy" in record["environment"]
-
-
-def test_the_pruner_ends_a_training(opened, split):
-    _, study = opened
-    study.pruner = optuna.pruners.ThresholdPruner(lower=2.0)
-    objective = Objective(InProcess(), split=split, epochs=3, seed=5)
-    trial = study.ask()
-    with pytest.raises(optuna.TrialPruned, match="pruned after epoch 0"):
-        objective(trial)
-    assert list(study.get_trials()[0].intermediate_values) == [0]
-    assert study.get_trials()[0].user_attrs["reason"] == "pruned after epoch 0"
-
-
-def test_a_divergence_is_a_pruned_trial_with_its_reason(opened, split):
-    _, study = opened
-    wild = {"learning_rate": 0.1, "batch_size": 16, "hidden_units": 512, "momentum": 0.98, "n_layers": 4}
-    study.enqueue_trial({**wild, "weight_decay": 0.1})
-    objective = Objective(_Diverging(), split=split, epochs=3, seed=5)
-    trial = study.ask()
-    with pytest.raises(optuna.TrialPruned):
-        objective(trial)
-    assert "no longer finite" in study.get_trials()[0].user_attrs["reason"]
-
-
-class _Diverging(InProcess):
-    """Trains with a learning rate at which every training diverges."""
-
-    def train(self, asked):
-        return super().train(
-            job(asked.split, hyperparameters=Hyperparameters(learning_rate=10.0), epochs=500)
-        )
 
 
 def test_pruners_and_samplers_by_name(monkeypatch):

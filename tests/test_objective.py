@@ -1,0 +1,57 @@
+"""The objective: every epoch is reported, pruning and divergence end a training with a reason."""
+
+import optuna
+import pytest
+from conftest import job
+
+from fcnet.hyperparameters import Hyperparameters
+from studies.backends.local import InProcess
+from studies.objective import RECORD, Objective, training_seed
+from studies.space import DEFAULT_SPACE
+
+
+def test_the_objective_reports_every_epoch_and_returns_the_last(opened, split):
+    storage, study = opened
+    objective = Objective(InProcess(), split=split, epochs=3, seed=5, may_prune=False)
+    trial = study.ask()
+    study.tell(trial, objective(trial))
+    (kept,) = study.get_trials()
+    assert list(kept.intermediate_values) == [0, 1, 2]
+    assert kept.value == kept.intermediate_values[2]
+    assert kept.user_attrs["seed"] == training_seed(5, 0)
+    assert set(kept.params) == set(DEFAULT_SPACE)
+    record = storage.get_trial(kept._trial_id).system_attrs[RECORD]
+    assert len(record["epochs"]) == 3
+    assert len(record["digest"]) == 64
+    assert "numpy" in record["environment"]
+
+
+def test_the_pruner_ends_a_training(opened, split):
+    _, study = opened
+    study.pruner = optuna.pruners.ThresholdPruner(lower=2.0)
+    objective = Objective(InProcess(), split=split, epochs=3, seed=5)
+    trial = study.ask()
+    with pytest.raises(optuna.TrialPruned, match="pruned after epoch 0"):
+        objective(trial)
+    assert list(study.get_trials()[0].intermediate_values) == [0]
+    assert study.get_trials()[0].user_attrs["reason"] == "pruned after epoch 0"
+
+
+def test_a_divergence_is_a_pruned_trial_with_its_reason(opened, split):
+    _, study = opened
+    wild = {"learning_rate": 0.1, "batch_size": 16, "hidden_units": 512, "momentum": 0.98, "n_layers": 4}
+    study.enqueue_trial({**wild, "weight_decay": 0.1})
+    objective = Objective(_Diverging(), split=split, epochs=3, seed=5)
+    trial = study.ask()
+    with pytest.raises(optuna.TrialPruned):
+        objective(trial)
+    assert "no longer finite" in study.get_trials()[0].user_attrs["reason"]
+
+
+class _Diverging(InProcess):
+    """Trains with a learning rate at which every training diverges."""
+
+    def train(self, asked):
+        return super().train(
+            job(asked.split, hyperparameters=Hyperparameters(learning_rate=10.0), epochs=500)
+        )
