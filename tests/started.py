@@ -1,6 +1,7 @@
 """The real program left running in a process group of its own, and what its study must hold in the end."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,9 +15,9 @@ FAST = ("--epochs", "3", "--workers", "2")
 PYTHON = (sys.executable, str(ROOT / "sweep.py"))
 
 
-def trials_of(folder):
+def trials_of(folder, study="sweep"):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder}/sweep.db").get_trials()
+    return optuna.load_study(study_name=study, storage=f"sqlite:///{folder}/sweep.db").get_trials()
 
 
 def finished(trials):
@@ -64,6 +65,11 @@ class Started:
         self.said += (err or "") + (out or "")
         assert "Traceback" not in self.said, self.said
         return self.process.returncode, self.said
+
+    def kill(self):
+        """Kill the whole process group, as a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.end()
 
     def workers(self):
         found = subprocess.run(

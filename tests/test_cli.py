@@ -4,47 +4,13 @@ import json
 import os
 import pickle
 import signal
-import sqlite3
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
-import optuna
 import pytest
-from conftest import ROOT, write_images
+from conftest import write_images
 from optuna.trial import TrialState
-
-FAST = ("--epochs", "3", "--workers", "2")
-
-
-def trials_of(folder, name="sweep"):
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.load_study(study_name=name, storage=f"sqlite:///{folder}/sweep.db").get_trials()
-
-
-def finished(trials):
-    return [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-
-
-def start(folder, *arguments):
-    """Start a sweep in a process group of its own; its lines can be read as they come."""
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "sweep.py"), *map(str, arguments)],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def read_until(process, word):
-    """Read the program's messages until one holds the word; a sign that it is where it should be."""
-    for line in process.stderr:
-        if word in line:
-            return
-    raise AssertionError(f"the program ended without {word!r}")
+from started import FAST, assert_whole, finished, trials_of
 
 
 def test_the_whole_way_from_images_to_a_model(sweep, images, tmp_path):
@@ -126,15 +92,13 @@ def test_a_resumed_sweep_proposes_new_parameters(sweep, images, tmp_path):
     assert len(set(rates)) == len(rates) == 6
 
 
-def test_ctrl_c_leaves_a_clean_study_and_prints_the_command_that_goes_on(sweep, images, tmp_path):
-    command = ("--trials", 10000, "--data", images, *FAST)
-    process = start(tmp_path, *command)
-    read_until(process, "3/10000")
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "--trials 10000" in err
-    assert "Traceback" not in err
+def test_ctrl_c_leaves_a_clean_study_and_prints_the_command_that_goes_on(start, sweep, images, tmp_path):
+    running = start("--trials", 10000, "--data", images, *FAST)
+    running.until("3/10000")
+    os.killpg(running.process.pid, signal.SIGINT)
+    code, said = running.end()
+    assert code == 130
+    assert "--trials 10000" in said
     trials = trials_of(tmp_path)
     assert not [trial for trial in trials if trial.state == TrialState.RUNNING]
     n_before = len(finished(trials))
@@ -144,18 +108,16 @@ def test_ctrl_c_leaves_a_clean_study_and_prints_the_command_that_goes_on(sweep, 
     assert finished(after)[:n_before] == finished(trials)
 
 
-def test_kill_9_of_everything_loses_nothing_and_repeats_nothing(sweep, images, tmp_path):
-    process = start(tmp_path, "--trials", 10000, "--data", images, *FAST)
-    read_until(process, "5/10000")
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+def test_kill_9_of_everything_loses_nothing_and_repeats_nothing(start, sweep, images, tmp_path):
+    sweeping = start("--trials", 10000, "--data", images, *FAST)
+    sweeping.until("5/10000")
+    sweeping.kill()
     before = trials_of(tmp_path)
     running = [trial for trial in before if trial.state == TrialState.RUNNING]
     total = len(finished(before)) + 4
     sweep("--trials", total, "--data", images, *FAST)
+    assert_whole(tmp_path, total)
     after = trials_of(tmp_path)
-    assert len(finished(after)) == total
-    assert not [trial for trial in after if trial.state == TrialState.RUNNING]
     assert [t for t in after if t.number in {b.number for b in finished(before)}] == finished(before)
     rerun = Counter(trial.user_attrs.get("retry_of") for trial in finished(after))
     for trial in running:
@@ -163,22 +125,15 @@ def test_kill_9_of_everything_loses_nothing_and_repeats_nothing(sweep, images, t
             assert rerun[trial.number] == 1
             (again,) = [t for t in after if t.user_attrs.get("retry_of") == trial.number]
             assert trial.params.items() <= again.params.items()
-    with sqlite3.connect(tmp_path / "sweep.db") as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_killed_worker_costs_nothing_but_its_retry(images, tmp_path):
-    process = start(tmp_path, "--trials", 25, "--data", images, *FAST)
-    read_until(process, "3/25")
-    children = subprocess.run(
-        ["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    os.kill(int(children[0]), signal.SIGKILL)
-    _, err = process.communicate(timeout=100)
-    assert process.returncode == 0, err
-    trials = trials_of(tmp_path)
-    assert len(finished(trials)) == 25
-    assert not [trial for trial in trials if trial.state == TrialState.RUNNING]
+def test_a_killed_worker_costs_nothing_but_its_retry(start, images, tmp_path):
+    running = start("--trials", 25, "--data", images, *FAST)
+    running.until("3/25")
+    os.kill(running.workers()[0], signal.SIGKILL)
+    code, said = running.end()
+    assert code == 0, said
+    assert_whole(tmp_path, 25)
 
 
 class _Evil:

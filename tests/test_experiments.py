@@ -1,8 +1,6 @@
 """The report's experiments: exact and paired trainings, both protocols, their answers and their figures."""
 
 import json
-import os
-import signal
 from collections import Counter
 
 import numpy as np
@@ -10,7 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from scripted import ScriptedEpochs, text_of
-from test_cli import finished, read_until, start, trials_of
+from started import finished, trials_of
 
 from fcnet.data import Split
 from fcnet.errors import UserError
@@ -186,12 +184,11 @@ def test_the_marginal_view_needs_a_sweep_and_is_labelled(tmp_path):
     assert hidden[-1]["mean"] > hidden[0]["mean"] + 0.04
 
 
-def test_the_command_answers_goes_on_after_a_kill_and_repeats_nothing(sweep, images, tmp_path):
+def test_the_command_answers_goes_on_after_a_kill_and_repeats_nothing(start, sweep, images, tmp_path):
     command = ("effects", "--seeds", 2, "--data", images, *FAST)
-    process = start(tmp_path, *command)
-    read_until(process, "5/26")
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    running = start(*command)
+    running.until("5/26")
+    running.kill()
     before = finished(trials_of(tmp_path, "sweep-effects"))
     assert 5 <= len(before) < 26
     out = sweep(*command, "--format", "json")
