@@ -178,3 +178,13 @@ def job(split, **changes):
     from studies.backends import Job
 
     return Job(**{"hyperparameters": Hyperparameters(), "epochs": 3, "seed": 1, "split": split, **changes})
+
+
+def until(condition, *, seconds=30.0):
+    """Wait for what another thread or process brings about, for a bounded time."""
+    pause = threading.Event()
+    for _ in range(round(seconds / 0.05)):
+        if condition():
+            return
+        pause.wait(0.05)
+    raise AssertionError("waited in vain")

@@ -1,5 +1,6 @@
 """The real program left running in a process group of its own, and what its study must hold in the end."""
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -30,6 +31,15 @@ def assert_whole(folder, total):
     assert TrialState.RUNNING not in {trial.state for trial in trials}
     with sqlite3.connect(folder / "sweep.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Keep everybody else from writing to the folder's database."""
+    with contextlib.closing(sqlite3.connect(folder / "sweep.db", isolation_level=None)) as other:
+        other.execute("PRAGMA busy_timeout=30000")
+        other.execute("BEGIN IMMEDIATE")
+        yield
 
 
 class Started:

@@ -7,7 +7,9 @@ import signal
 import socket
 import sys
 import threading
+from functools import partial
 
+import conftest
 import optuna
 import pytest
 from conftest import job, write_images
@@ -31,6 +33,7 @@ from benchmarks.local_cluster import LocalCluster
 from studies.backends.cluster import DaskCluster
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+until = partial(conftest.until, seconds=60.0)  # a worker starts in seconds
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +58,6 @@ def own(tmp_path):
     (tmp_path / "dask").mkdir()
     with LocalCluster(tmp_path / "dask") as running:
         yield running
-
-
-def until(condition):
-    """Wait for what another process brings about."""
-    pause = threading.Event()
-    for _ in range(1200):
-        if condition():
-            return
-        pause.wait(0.05)
-    raise AssertionError("waited in vain")
 
 
 def run(opened, backend, split, *, total, epochs=2, may_prune=False, **options):

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from started import FAST, assert_whole, finished, trials_of
+from started import FAST, assert_whole, finished, locked, trials_of
 
 from studies.dashboard import publishing
 
@@ -71,11 +71,8 @@ def test_a_disk_that_becomes_read_only(start, sweep, images, small_disk):
 def test_a_database_that_another_program_locks(start, sweep, images, tmp_path):
     running = start("--trials", 60, "--data", images, *FAST)
     running.until("2/60")
-    with sqlite3.connect(tmp_path / "sweep.db", isolation_level=None) as other:
-        other.execute("PRAGMA busy_timeout=30000")
-        other.execute("BEGIN IMMEDIATE")
+    with locked(tmp_path):
         running.until("does not answer: waiting for it")
-        other.execute("COMMIT")
     running.until("answers again")
     code, _ = running.end()
     assert code == 0

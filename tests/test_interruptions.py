@@ -3,7 +3,6 @@
 import os
 import resource
 import signal
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from optuna.trial import TrialState
-from started import FAST, assert_whole, finished, trials_of
+from started import FAST, assert_whole, finished, locked, trials_of
 
 from studies.backends import EPOCH_LIMIT_SECONDS
 from studies.storage.coordination import MAX_RETRIES, coordinate
@@ -34,9 +33,7 @@ def test_chaos_in_short():
 def test_ctrl_c_while_the_database_is_locked(start, sweep, images, tmp_path):
     running = start("--trials", 10000, "--data", images, *FAST)
     running.until("2/10000")
-    with sqlite3.connect(tmp_path / "sweep.db", isolation_level=None) as other:
-        other.execute("PRAGMA busy_timeout=30000")
-        other.execute("BEGIN IMMEDIATE")
+    with locked(tmp_path):
         running.until("does not answer: waiting for it")
         os.killpg(running.process.pid, signal.SIGINT)
         code, said = running.end()
@@ -101,9 +98,7 @@ def test_a_signal_to_the_whole_group_leaves_a_clean_study(start, images, tmp_pat
 def test_a_second_ctrl_c_ends_at_once_and_the_next_start_recovers(start, sweep, images, tmp_path):
     running = start("--trials", 10000, "--data", images, *FAST)
     running.until("2/10000")
-    with sqlite3.connect(tmp_path / "sweep.db", isolation_level=None) as other:
-        other.execute("PRAGMA busy_timeout=30000")
-        other.execute("BEGIN IMMEDIATE")  # so that the first one cannot be served yet
+    with locked(tmp_path):  # so that the first one cannot be served yet
         os.killpg(running.process.pid, signal.SIGINT)
         os.killpg(running.process.pid, signal.SIGINT)
         code, said = running.end()
@@ -165,8 +160,7 @@ def test_a_second_sweep_is_told_of_the_first_and_takes_over_when_it_was_killed(
         assert out.returncode == 1
         assert f"in use by another sweep (process {running.process.pid}, started 20" in out.stderr
     assert before >= 1
-    os.killpg(running.process.pid, signal.SIGKILL)
-    running.process.wait(timeout=60)
+    running.kill()
     total = len(finished(trials_of(tmp_path))) + 1
     sweep("--trials", total, "--data", images, *FAST)
     assert_whole(tmp_path, total)

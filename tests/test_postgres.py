@@ -7,12 +7,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from conftest import PASSWORD
+from conftest import PASSWORD, ROOT, until
 from optuna.study import Study
 from optuna.trial import TrialState
 from test_copy import contents, fill
@@ -26,7 +25,6 @@ from studies.storage.patience import PatientStorage
 
 pytest.importorskip("psycopg", reason="needs the extra postgres")
 
-ROOT = Path(__file__).parent.parent
 
 # Runs trials until the study has as many as asked for, or stops within one and waits to be killed.
 CHILD = """
@@ -112,16 +110,6 @@ def states(study: Study) -> list[str]:
 def restart(server: Any) -> None:
     server.stop()
     server.ensure_postgres_running()
-
-
-def until(condition: Any) -> None:
-    """Wait for what another thread brings about."""
-    deadline = threading.Event()
-    for _ in range(600):
-        if condition():
-            return
-        deadline.wait(0.05)
-    raise AssertionError("waited in vain")
 
 
 def test_three_coordinators_one_killed_give_the_exact_total_and_none_twice(url):

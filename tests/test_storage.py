@@ -9,6 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from conftest import ROOT
 
 from fcnet.errors import UserError
 from studies.storage.coordination import coordinate
@@ -16,7 +17,6 @@ from studies.storage.opening import connect, load_study, open_study
 from studies.storage.trouble import redact
 
 FACTS = {"data": "ab12", "data_name": "synthetic", "epochs": 20, "space": {"lr": [0.1, 1.0]}, "format": 1}
-ROOT = Path(__file__).parent.parent
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from optuna.study import Study
 from optuna.trial import TrialState
 
@@ -18,8 +18,6 @@ from fcnet.errors import UserError
 from studies.storage.coordination import MAX_RETRIES, Coordinator, coordinate
 from studies.storage.opening import connect, load_study, open_study
 from studies.storage.patience import PatientStorage
-
-ROOT = Path(__file__).parent.parent
 
 # Starts a study with an enqueued trial, starts two trials, and waits to be killed.
 CHILD = """
