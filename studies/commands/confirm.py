@@ -12,13 +12,13 @@ from studies.commands.options import (
     add_format,
     add_study,
     add_workers,
-    command_again,
     make_backend,
     open_study,
     positive,
     stderr,
     stdout,
     study_options,
+    tell_interrupted,
 )
 
 
@@ -60,8 +60,7 @@ def run(args: Any) -> int:
         try:
             confirm(study, dataset, storage, backend, top=args.top, n_seeds=args.seeds, show=display.show)
         except Interrupted:
-            console.print("Interrupted; nothing is lost. To go on:", command_again())
-            return 130
+            return tell_interrupted(console)
     summary = summarise(study)
     if args.format == "json":
         print(json.dumps({**summary["confirmation"], "scores": summary["scores"]}))

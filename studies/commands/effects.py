@@ -14,12 +14,12 @@ from studies.commands.options import (
     add_format,
     add_study,
     add_workers,
-    command_again,
     make_backend,
     positive,
     stderr,
     stdout,
     study_options,
+    tell_interrupted,
 )
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def run(args: Any) -> int:
         try:
             study = search(plan, backend, say=console.print, show=display.show)
         except Interrupted:
-            console.print("Interrupted; nothing is lost. To go on:", command_again())
-            return 130
+            return tell_interrupted(console)
     folder = Path(args.out or f"effects/{study.study_name}")
     found = findings(study)
     found["files"] = [

@@ -157,11 +157,13 @@ def make_backend(
     return ProcessPool(args.workers if most is None else min(args.workers, most), **options)
 
 
-def command_again() -> str:
-    """Return the command that was given, to be given again; without the password of a database."""
+def tell_interrupted(console: Console) -> int:
+    """Print the command that goes on, without the password of a database, and return the exit code."""
     from studies.storage.trouble import redact
 
-    return shlex.join(["python", *(redact(word) if "://" in word else word for word in sys.argv)])
+    again = shlex.join(["python", *(redact(word) if "://" in word else word for word in sys.argv)])
+    console.print("Interrupted; nothing is lost. To go on:", again)
+    return 130
 
 
 def study_options(args: Any) -> str:

@@ -13,13 +13,13 @@ from studies.commands.options import (
     add_format,
     add_study,
     add_workers,
-    command_again,
     make_backend,
     natural,
     open_study,
     positive,
     seconds,
     stderr,
+    tell_interrupted,
 )
 
 
@@ -104,7 +104,6 @@ def run(args: Any) -> int:
         try:
             search(plan, backend, say=console.print, show=display.show)
         except Interrupted:
-            console.print("Interrupted; nothing is lost. To go on:", command_again())
-            return 130
+            return tell_interrupted(console)
     best.show(open_study(args)[1], args)
     return 0
