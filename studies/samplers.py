@@ -1,4 +1,4 @@
-"""Samplers and pruners by the names of the command line."""
+"""Samplers and pruners by the names that the options of `studies.commands.run` take."""
 
 import warnings
 from importlib.util import find_spec
@@ -20,9 +20,6 @@ from optuna.samplers import (
 from fcnet.errors import UserError
 from studies.space import Space, grid
 
-SAMPLERS = ("tpe", "random", "qmc", "grid", "gp", "cmaes")
-PRUNERS = ("median", "hyperband", "none")
-
 # Samplers that need a package of their own: its module, and the extra that installs it.
 _NEEDS = {"gp": ("torch", "gp"), "cmaes": ("cmaes", "cmaes")}
 
@@ -33,7 +30,7 @@ def make_sampler(name: str, *, seed: int, n_trials: int, space: Space) -> BaseSa
     Parameters
     ----------
     name : str
-        One of `SAMPLERS`.
+        One that ``--sampler`` takes.
     seed : int
         The sweep's seed.
     n_trials : int
@@ -71,7 +68,7 @@ def make_sampler(name: str, *, seed: int, n_trials: int, space: Space) -> BaseSa
 
 
 def make_pruner(name: str, *, epochs: int) -> BasePruner:
-    """Make a pruner by its name, one of `PRUNERS`, for trainings of that many epochs."""
+    """Make a pruner by its name, one that ``--pruner`` takes, for trainings of that many epochs."""
     match name:
         case "median":
             return MedianPruner(n_startup_trials=10, n_warmup_steps=max(1, epochs // 10))

@@ -40,7 +40,7 @@ class Plan:
         CIFAR-10 classes.
     epochs : int, default=20
     sampler, pruner : str
-        Names from `studies.samplers`.
+        Names that the options take.
     seed : int, default=0
     timeout : float, optional
         Seconds after which no further trial is started.

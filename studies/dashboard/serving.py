@@ -5,12 +5,11 @@ import errno
 import getpass
 import ipaddress
 import os
-import signal
 import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -21,6 +20,7 @@ from fcnet.errors import UsageError, UserError
 from studies.dashboard.guard import application, is_unspecified
 from studies.storage.opening import connect, load_study
 from studies.storage.patience import PatientStorage
+from studies.terminal.signals import as_interrupts
 
 __all__ = ["PASSWORD_VARIABLE", "application", "http_server", "serve"]
 
@@ -92,7 +92,7 @@ def serve(
     )
     with _listen(family, address, host) as listener:
         server = http_server(guarded, listener, body_limit=UPLOAD_BODY if allow_edit else READ_ONLY_BODY)
-        with _stopping_on_sigterm(), contextlib.suppress(KeyboardInterrupt):
+        with as_interrupts(), contextlib.suppress(KeyboardInterrupt):
             place = "127.0.0.1" if is_unspecified(address[0]) else host
             link = f"http://{f'[{place}]' if ':' in place else place}:{listener.getsockname()[1]}{page}"
             say(f"The dashboard is at {link} (Ctrl-C ends it).")
@@ -192,15 +192,3 @@ def _has_display() -> bool:
     if sys.platform in ("win32", "darwin"):
         return "SSH_CONNECTION" not in os.environ
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-@contextlib.contextmanager
-def _stopping_on_sigterm() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # only there can signals be taken
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
