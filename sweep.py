@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fcnet.errors import UserError
 from studies.commands.options import Parser
-from studies.terminal.signals import as_interrupts
+from studies.execution.signals import as_interrupts
 
 COMMANDS = (
     "run",

@@ -197,8 +197,8 @@ class Chaos:
 
 def loads(model: Path) -> bool:
     """Tell whether a model file is whole."""
-    from fcnet.checkpoint import Model
     from fcnet.errors import UserError
+    from fcnet.model import Model
 
     try:
         Model.load(model)

@@ -20,13 +20,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.local_cluster import LocalCluster
 from fcnet.data import load, shared_split
-from studies.backends.cluster import DaskCluster
-from studies.objective import Objective
-from studies.runner import FINISHED, Progress, Sweep
+from studies.execution.cluster import DaskCluster
+from studies.execution.objective import Objective
+from studies.execution.runner import FINISHED, Progress, Sweep
 from studies.samplers import make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE
-from studies.storage.coordination import coordinate
-from studies.storage.opening import connect, open_study
+from studies.storage.database import connect, open_study
+from studies.storage.ownership import coordinate
 
 
 def origins(trials: list[FrozenTrial]) -> list[int]:

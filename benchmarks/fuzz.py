@@ -24,11 +24,11 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["fcnet"]):
-    from fcnet.checkpoint import Model
     from fcnet.data import Normalisation, files
     from fcnet.data.cifar10 import read_archive
     from fcnet.errors import UserError
     from fcnet.hyperparameters import Hyperparameters
+    from fcnet.model import Model
     from fcnet.network import Network
 
 ROWS = 2  # of a batch of the small archive

@@ -24,12 +24,12 @@ from optuna.storages._rdb.models import BaseModel
 from sqlalchemy import insert
 
 from benchmarks.machine import describe
-from studies.objective import RECORD
+from studies.execution.objective import RECORD
 from studies.samplers import make_sampler
 from studies.space import DEFAULT_SPACE
 from studies.space import describe as describe_space
-from studies.storage.coordination import coordinate
-from studies.storage.opening import connect, load_study, open_study
+from studies.storage.database import connect, load_study, open_study
+from studies.storage.ownership import coordinate
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -126,7 +126,7 @@ def _add_trial(rows: Rows, study_id: int, number: int, epochs: int, rng: np.rand
 
 def best(url: str) -> Callable[[], object]:
     """``python sweep.py best``, without the start of Python."""
-    from studies.summary import summarise
+    from studies.experiments.results import summarise
 
     return lambda: summarise(load_study(connect(url, create=False), "sweep"))
 

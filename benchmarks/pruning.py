@@ -18,9 +18,9 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner,
 
 from fcnet.data import load, shared_split
 from fcnet.trainer import Diverged
-from studies.backends import Job
-from studies.backends.local import ProcessPool
-from studies.objective import training_seed
+from studies.execution.backend import Job
+from studies.execution.local import ProcessPool
+from studies.execution.objective import training_seed
 from studies.samplers import make_pruner
 from studies.space import BASELINE, suggest
 

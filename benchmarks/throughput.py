@@ -26,15 +26,15 @@ from benchmarks.local_cluster import LocalCluster
 from benchmarks.machine import describe
 from fcnet.data import load, shared_split
 from fcnet.metrics import EpochMetrics
-from studies.backends import Backend, Job, RunningTraining
-from studies.backends.cluster import DaskCluster
-from studies.environment import environment
-from studies.objective import Objective
-from studies.runner import FINISHED, Sweep
+from studies.execution.backend import Backend, Job, RunningTraining
+from studies.execution.cluster import DaskCluster
+from studies.execution.environment import environment
+from studies.execution.objective import Objective
+from studies.execution.runner import FINISHED, Sweep
 from studies.samplers import make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE
-from studies.storage.coordination import coordinate
-from studies.storage.opening import connect, open_study
+from studies.storage.database import connect, open_study
+from studies.storage.ownership import coordinate
 
 
 class Instant:

@@ -103,7 +103,7 @@ def url(tmp_path):
 @pytest.fixture
 def storage(url):
     """Open a new database."""
-    from studies.storage.opening import connect
+    from studies.storage.database import connect
 
     with contextlib.closing(connect(url, create=True)) as opened:
         yield opened
@@ -130,7 +130,7 @@ def server():
 @pytest.fixture
 def database(server):
     """Return the address of a PostgreSQL database without studies."""
-    from studies.storage.opening import connect
+    from studies.storage.database import connect
 
     address = str(server.get_uri(database="sweep"))
     connect(address, create=True).close()
@@ -157,7 +157,7 @@ def opened(storage):
     """Return a new database and a study in it whose sampler is random."""
     from studies.samplers import make_sampler
     from studies.space import DEFAULT_SPACE
-    from studies.storage.opening import open_study
+    from studies.storage.database import open_study
 
     study = open_study(storage, "sweep", facts={"format": 1})
     study.sampler = make_sampler("random", seed=0, n_trials=0, space=DEFAULT_SPACE)
@@ -175,7 +175,7 @@ def split(images):
 def job(split, **changes):
     """Return three epochs of the baseline, or what is asked for."""
     from fcnet.hyperparameters import Hyperparameters
-    from studies.backends import Job
+    from studies.execution.backend import Job
 
     return Job(**{"hyperparameters": Hyperparameters(), "epochs": 3, "seed": 1, "split": split, **changes})
 

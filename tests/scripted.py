@@ -9,7 +9,7 @@ from rich.console import Console
 from fcnet.data import Split
 from fcnet.metrics import EpochMetrics
 from fcnet.trainer import Diverged
-from studies.environment import environment
+from studies.execution.environment import environment
 
 
 class Scripted:

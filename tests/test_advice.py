@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from studies.analysis.advice import boundary_warnings, noise_floor, outlook, selection_bias
 from studies.space import DEFAULT_SPACE, narrowed
-from studies.statistics.advice import boundary_warnings, noise_floor, outlook, selection_bias
 
 MIDDLE = {
     "batch_size": 64,

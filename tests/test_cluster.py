@@ -15,22 +15,22 @@ import pytest
 from conftest import job, write_images
 from optuna.trial import TrialState
 
-from fcnet.checkpoint import Model
 from fcnet.data import load, shared_split
 from fcnet.errors import UsageError, UserError
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.model import Model
 from fcnet.trainer import Diverged
-from studies.backends import BackendLost, TrainingFailed, WorkerLost
-from studies.backends.local import InProcess, ProcessPool
-from studies.objective import RECORD, Objective
-from studies.runner import Sweep
+from studies.execution.backend import BackendLost, TrainingFailed, WorkerLost
+from studies.execution.local import InProcess, ProcessPool
+from studies.execution.objective import RECORD, Objective
+from studies.execution.runner import Sweep
 from studies.space import DEFAULT_SPACE, suggest
-from studies.storage.coordination import coordinate
+from studies.storage.ownership import coordinate
 
 pytest.importorskip("distributed", reason="needs the extra cluster")
 
 from benchmarks.local_cluster import LocalCluster
-from studies.backends.cluster import DaskCluster
+from studies.execution.cluster import DaskCluster
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 until = partial(conftest.until, seconds=60.0)  # a worker starts in seconds
@@ -107,7 +107,7 @@ def test_the_trained_model_lands_on_the_coordinator(split, cluster, tmp_path):
 
 
 def test_the_data_goes_to_a_machine_once_and_in_whole(own, tmp_path, monkeypatch):
-    monkeypatch.setattr("studies.backends.cluster._CHUNK_BYTES", 1000)
+    monkeypatch.setattr("studies.execution.cluster._CHUNK_BYTES", 1000)
     split = shared_split(load(str(write_images(tmp_path / "other.npz", seed=9))))
     deliveries = []
     with DaskCluster(own.address) as backend:
@@ -145,7 +145,7 @@ def test_a_stopped_training_is_dropped_and_its_worker_goes_on(split, cluster):
         assert len(list(training)) == 3
 
     def n_live():
-        from studies.backends import cluster_worker
+        from studies.execution.backend import cluster_worker
 
         return len(cluster_worker._live)
 
@@ -314,7 +314,7 @@ def test_workers_killed_and_added_at_random_leave_an_exact_total(own, opened, sp
 
 
 def test_no_scheduler_is_a_sentence(monkeypatch):
-    monkeypatch.setattr("studies.backends.cluster_link.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("studies.execution.cluster_link.CONNECT_SECONDS", 1.0)
     with socket.socket() as silent:  # something else listens there and never says a word
         silent.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"

@@ -15,18 +15,18 @@ from scripted import Scripted, noisy
 from fcnet.data import load
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
-from studies.backends.local import InProcess
-from studies.evidence.confirmation import choose, confirm, confirmation_seeds, runs_name
-from studies.evidence.scores import (
+from studies.analysis.scores import (
     flattery_sentence,
     noise_of,
     noise_sentence,
 )
-from studies.objective import training_seed
-from studies.search import Plan, search
-from studies.storage.opening import connect, load_study
-from studies.summary import check_kept, require_winner, summarise
-from studies.terminal.evidence import print_confirmation
+from studies.execution.local import InProcess
+from studies.execution.objective import training_seed
+from studies.experiments.confirm import choose, confirm, confirmation_seeds, runs_name
+from studies.experiments.results import check_kept, require_winner, summarise
+from studies.experiments.search import Plan, search
+from studies.storage.database import connect, load_study
+from studies.views.evidence import print_confirmation
 
 BASELINE = Hyperparameters()
 KINDS = ("beats", " tie ", "Not enough seeds", "cannot tell")

@@ -18,8 +18,8 @@ from optuna.trial import TrialState, create_trial
 from fcnet.errors import UserError
 from studies.storage import copying
 from studies.storage.copying import copy_study
-from studies.storage.opening import connect, load_study, open_study
-from studies.storage.patience import PatientStorage
+from studies.storage.database import connect, load_study, open_study
+from studies.storage.retrying import PatientStorage
 
 DISTRIBUTIONS = {
     "learning_rate": FloatDistribution(3e-4, 1e-1, log=True),

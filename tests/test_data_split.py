@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcnet.data import Dataset, Normalisation, Split, shared, shared_split
+from fcnet.data import Dataset, Normalisation, Split, prepared, shared_split
 from fcnet.errors import UserError
 
 
@@ -220,7 +220,7 @@ def test_a_missing_copy() -> None:
 
 
 def test_the_cache_keeps_the_last_used(cache: Path) -> None:
-    made = [shared_split(dataset(), seed=seed) for seed in range(shared.KEPT)]
+    made = [shared_split(dataset(), seed=seed) for seed in range(prepared.KEPT)]
     for age, folder in enumerate(made):
         os.utime(folder, (1000 + age, 1000 + age))
     shared_split(dataset(), seed=0)  # used again: now the youngest
@@ -259,7 +259,7 @@ def test_without_a_writable_cache_the_copy_is_temporary(tmp_path: Path) -> None:
 def test_no_place_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cache").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(shared.tempfile, "tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr(prepared.tempfile, "tempdir", str(tmp_path / "none"))
     with pytest.raises(UserError, match=r"can be written neither to the user's cache nor to .*set TMPDIR"):
         shared_split(dataset())
 

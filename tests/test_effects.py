@@ -1,194 +1,213 @@
-"""The sweep's three panels: plain data first, then the figure."""
+"""The report's experiments: exact and paired trainings, both protocols, their answers and their figures."""
 
 import json
-from datetime import datetime
-from typing import Any
+from collections import Counter
 
 import numpy as np
+import optuna
 import pytest
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState
+from scripted import ScriptedEpochs, text_of
+from started import finished, trials_of
 
-from studies.figures.effects import effects_figure, effects_info
-from studies.figures.points import MAX_POINTS
-from studies.space import BASELINE, DEFAULT_SPACE
-from studies.statistics.axis import Axis
-from studies.statistics.surrogate import MIN_TRIALS
+from fcnet.data import Split
+from fcnet.errors import UserError
+from fcnet.hyperparameters import Hyperparameters
+from fcnet.trainer import Diverged
+from studies.execution.backend import TrainingFailed
+from studies.experiments.effects import experiment_space, findings, marginal_findings, study_name
+from studies.experiments.search import Plan, search
+from studies.space import DEFAULT_SPACE, suggest
+from studies.storage.database import connect, open_study
+from studies.views.experiments import print_experiments
+from studies.views.figures.one_factor import configurations
 
-BASE = {name: getattr(BASELINE, name) for name in DEFAULT_SPACE}
-
-
-def trial(number: int, accuracy: float | None, **params: Any) -> FrozenTrial:
-    """A complete trial, or without an accuracy a pruned one."""
-    made = create_trial(
-        state=TrialState.PRUNED if accuracy is None else TrialState.COMPLETE,
-        value=accuracy,
-        params={**BASE, **params},
-        distributions=dict(DEFAULT_SPACE),
-    )
-    made.number = number
-    made.datetime_start = made.datetime_complete = datetime(2026, 1, 1)
-    return made
+FAST = ("--epochs", "3", "--workers", "2")
+FACTORS = ("batch_size", "learning_rate", "hidden_units")
 
 
-def sweep(n: int, *, seed: int = 0) -> list[FrozenTrial]:
-    """A baseline, then random trials; accuracy grows with the hidden units."""
-    rng = np.random.default_rng(seed)
-    trials = [trial(0, 0.82)]
-    for number in range(1, n):
-        params = {}
-        for name, distribution in DEFAULT_SPACE.items():
-            axis = Axis.of(distribution)
-            u = rng.random()
-            x = axis.low * (axis.high / axis.low) ** u if axis.log else axis.low + u * (axis.high - axis.low)
-            params[name] = round(x) if axis.whole else float(x)
-        accuracy = 0.80 + 0.01 * np.log2(params["hidden_units"] / 32) + 0.003 * rng.standard_normal()
-        trials.append(trial(number, accuracy, **params))
-    return trials
+@pytest.fixture
+def experiments(images, tmp_path):
+    """Run the experiments in this process and return their study."""
+
+    def run(backend=None, *, seeds=1, protocol="holdout", epochs=3, say=lambda _: None):
+        plan = Plan(
+            url=f"sqlite:///{tmp_path}/sweep.db",
+            study=study_name("sweep", protocol),
+            data=str(images),
+            epochs=epochs,
+            sampler="random",
+            pruner="none",
+            space=experiment_space(),
+            protocol=protocol,
+            seeds=seeds,
+        )
+        return search(plan, backend or ScriptedEpochs(), say=say, show=lambda _: None)
+
+    return run
 
 
-def test_points_best_and_baseline() -> None:
-    trials = [trial(0, 0.82), trial(1, None, batch_size=32), trial(2, 0.85, batch_size=64), trial(3, 0.85)]
-    info = effects_info(trials, noise=0.004, label="built-in images")
-    assert [(p.trial, p.accuracy) for p in info.points] == [(0, 82.0), (2, 85.0), (3, 85.0)]
-    assert info.best is not None
-    assert info.best.trial == 2
-    assert info.baseline is not None
-    assert info.baseline.trial == 0
-    assert (info.n_complete, info.n_pruned, info.noise) == (3, 1, pytest.approx(0.4))
-    assert [(p.name, p.low, p.high, p.log) for p in info.panels] == [
-        ("batch_size", 16, 256, True),
-        ("learning_rate", 3e-4, 0.1, True),
-        ("hidden_units", 32, 512, True),
-    ]
+def trainings(study):
+    """Every finished training: its configuration and seed."""
+    return [(Hyperparameters(**t.params), t.user_attrs["seed"]) for t in finished(study.get_trials())]
 
 
-def test_a_study_without_the_baseline_marks_none() -> None:
-    info = effects_info([trial(0, 0.82, batch_size=32)])
-    assert info.baseline is None
-    assert "baseline" not in effects_figure(info).to_json()
+def all_of(n_seeds):
+    return {(h, seed) for h in configurations() for seed in range(n_seeds)}
 
 
-def test_the_trend_finds_the_effect() -> None:
-    info = effects_info(sweep(60))
-    hidden = info.panels[2]
-    assert hidden.average is not None
-    assert hidden.tuned is not None
-    for trend in (hidden.average, hidden.tuned):
-        assert trend.mean[-1] - trend.mean[0] == pytest.approx(4.0, abs=1.0)
-        assert all(low <= m <= high for low, m, high in zip(trend.low, trend.mean, trend.high, strict=True))
-    batch = info.panels[0].average
-    assert batch is not None
-    assert np.ptp(batch.mean) < 0.6
+def test_each_training_happens_once_more_seeds_add_theirs_and_fewer_take_none_away(experiments):
+    told, backend = [], ScriptedEpochs()
+    before = finished(experiments(backend, seeds=1).get_trials())
+    experiments(backend, seeds=1, say=told.append)
+    assert told == ["The study holds 13 finished trials already: nothing is left to do."]
+    study = experiments(backend, seeds=2)
+    assert finished(study.get_trials())[:13] == before
+    experiments(backend, seeds=1)
+    assert Counter(trainings(study)) == Counter(all_of(2))
+    assert Counter((job.hyperparameters, job.seed) for job in backend.jobs) == Counter(all_of(2))
 
 
-def test_a_trend_needs_enough_trials() -> None:
-    assert effects_info(sweep(MIN_TRIALS - 1)).panels[0].average is None
-    assert effects_info(sweep(MIN_TRIALS)).panels[0].average is not None
+def test_a_failed_training_is_told_and_tried_again_by_the_next_start(experiments):
+    def broken(job):
+        return [TrainingFailed("the disk is full")] if job.hyperparameters.batch_size == 32 else [0.7, 0.8]
+
+    told = []
+    study = experiments(ScriptedEpochs(broken), say=told.append)
+    assert len(trainings(study)) == 12
+    assert told[-1].startswith("The sweep ended early: some trainings failed (the disk is full)")
+    assert [level["value"] for level in findings(study)["batch_size"]] == [16, 64, 128, 256]
+    assert Counter(trainings(experiments())) == Counter(all_of(1))
 
 
-@pytest.mark.parametrize("n", [0, 1, 2])
-def test_few_trials_make_a_figure(n: int) -> None:
-    figure = effects_figure(effects_info(sweep(n)[:n], noise=0.004))
-    text = figure.to_json()
-    for words in ("Batch size", "Learning rate", "Hidden units", "Validation accuracy (%)"):
-        assert words in text
-    title = {0: "No complete trial yet", 1: "Marginal effects in this sweep: 1 complete trial"}.get(n)
-    assert title is None or figure.layout.title.text == title
+def test_a_diverged_training_is_counted_and_has_no_accuracy(experiments):
+    def accuracies(job):
+        too_fast = job.hyperparameters.learning_rate == 0.1
+        return [0.7, Diverged("logits are no longer finite")] if too_fast else [0.7, 0.8, 0.9]
+
+    study = experiments(ScriptedEpochs(accuracies))
+    assert len(trainings(study)) == 13
+    found = findings(study)
+    level = found["learning_rate"][-1]
+    assert (level["value"], level["mean"], level["n"], level["diverged"]) == (0.1, None, 0, 1)
+    json.dumps(found, allow_nan=False)
+    assert "0 (1 diverged)" in text_of(print_experiments, {**found, "files": []})
 
 
-def test_trials_that_all_coincide_make_a_figure() -> None:
-    rng = np.random.default_rng(1)
-    trials = [trial(i, 0.82 + 0.004 * rng.standard_normal()) for i in range(MIN_TRIALS + 5)]
-    panel = effects_info(trials).panels[0]
-    assert panel.average is not None
-    assert np.ptp(panel.average.mean) < 1e-6
-    effects_figure(effects_info(trials))
+def test_each_protocol_judges_by_its_own_epoch_and_images_and_is_labelled(experiments):
+    labelled, parts = {}, {}
+    for protocol, value in (("holdout", 0.75), ("report", 0.8)):
+        backend = ScriptedEpochs()
+        study = experiments(backend, protocol=protocol)
+        (path,) = {job.split for job in backend.jobs}
+        split = Split.open(path)
+        parts[protocol] = (len(split.train.labels), len(split.validation.labels))
+        assert {t.value for t in study.get_trials()} == {value}
+        found = findings(study)
+        assert found["protocol"] == study.user_attrs["facts"]["protocol"] == protocol
+        for factor in FACTORS:
+            for level in found[factor]:
+                assert level["mean"] == value
+                assert (level["best_epoch"]["mean"], level["last_epoch"]["mean"]) == (0.8, 0.75)
+        published = json.dumps(study._storage.get_study_system_attrs(study._study_id))
+        labelled[protocol] = (
+            study.study_name,
+            "TEST" in found["measure"],
+            "judged on the TEST set" in text_of(print_experiments, {**found, "files": []}),
+            "judged on the TEST set" in published,  # the note
+            "Test accuracy, best epoch" in published,  # the figure
+        )
+    assert parts == {"holdout": (128, 32), "report": (160, 60)}
+    assert labelled["holdout"] == ("sweep-effects", False, False, False, False)
+    assert labelled["report"] == ("sweep-effects-report", True, True, True, True)
 
 
-def test_the_star_and_the_baseline_are_in_every_panel_and_name_their_parameters() -> None:
-    trials = sweep(30)
-    info = effects_info(trials)
-    assert info.best is not None
-    data = json.loads(effects_figure(info).to_json())["data"]
-    stars = [t for t in data if t["mode"] == "markers" and t["marker"].get("symbol") == "star"]
-    assert [t["xaxis"] for t in stars] == ["x", "x2", "x3"]
-    for star, name in zip(stars, ("batch_size", "learning_rate", "hidden_units"), strict=True):
-        assert star["x"] == [pytest.approx(info.best.params[name], rel=1e-3)]
-        assert star["y"] == [pytest.approx(info.best.accuracy, abs=0.01)]
-        assert f"trial {info.best.trial}," in star["hovertemplate"]
-        for parameter in DEFAULT_SPACE:
-            assert parameter in star["hovertemplate"]
-    assert len([t for t in data if t.get("marker", {}).get("symbol") == "diamond"]) == 3
+def test_one_seed_has_no_spread_and_no_test_and_says_so(experiments):
+    found = findings(experiments())
+    for factor in FACTORS:
+        for level in found[factor]:
+            assert (level["n"], level["std"], level["low"], level["high"]) == (1, None, None, None)
+            assert level["values"] == [level["mean"]]
+        assert set(found["tests"][factor]) == {"sentence"}
+        assert "too few trainings" in found["tests"][factor]["sentence"]
+    assert "too few trainings" in text_of(print_experiments, {**found, "files": []})
+    json.dumps(found, allow_nan=False)
 
 
-def test_the_legend_names_each_thing_once() -> None:
-    data = json.loads(effects_figure(effects_info(sweep(30), noise=0.004)).to_json())["data"]
-    shown = [t["name"] for t in data if t.get("showlegend")]
-    assert shown[:3] == ["other parameters averaged", "other parameters tuned (bands: 95 %)", "trial"]
-    assert len(shown) == len(set(shown)) == 5
+def test_values_and_tests_say_what_was_measured(experiments):
+    def accuracies(job):
+        better = {16: 0.03, 32: 0.0298}.get(job.hyperparameters.batch_size, 0.0)
+        return [0.8 + better + 0.002 * job.seed + 1e-4 * (job.hyperparameters.batch_size % 7)]
+
+    found = findings(experiments(ScriptedEpochs(accuracies), seeds=3, epochs=1))
+    rows = found["batch_size"]
+    assert [row["value"] for row in rows] == [16, 32, 64, 128, 256]
+    for row in rows:
+        assert row["seeds"] == [0, 1, 2]
+        assert row["mean"] == pytest.approx(np.mean(row["values"]))
+        assert row["std"] == pytest.approx(np.std(row["values"], ddof=1))
+        assert row["low"] < row["mean"] < row["high"]
+    batch, hidden = found["tests"]["batch_size"], found["tests"]["hidden_units"]
+    assert batch["larger_than_noise"]
+    assert batch["p_value"] <= 0.05
+    assert "larger than noise" in batch["sentence"]
+    assert (batch["best"], batch["not_beaten_by_the_best"]) == (16, [16, 32])
+    assert not hidden["larger_than_noise"]
+    assert hidden["not_beaten_by_the_best"] == [32, 64, 128, 256, 512]
+    assert found["reported"]["batch_size"] == {"value": 16, "accuracy": 0.83}
 
 
-def test_the_noise_band_hangs_below_the_best_only_where_noise_is_known() -> None:
-    known = effects_figure(effects_info(sweep(30), noise=0.004))
-    (shape,) = known.layout.shapes
-    assert shape.y1 - shape.y0 == pytest.approx(1.96 * 2**0.5 * 0.4, abs=0.02)
-    assert not effects_figure(effects_info(sweep(30))).layout.shapes
+def test_another_number_of_epochs_is_refused_and_an_ordinary_sweep_too(experiments, images, tmp_path):
+    study = experiments()
+    with pytest.raises(UserError, match="epochs 3, not 4"):
+        experiments(epochs=4)
+    plan = Plan(url=f"sqlite:///{tmp_path}/sweep.db", study=study.study_name, data=str(images), epochs=3)
+    with pytest.raises(UserError, match="experiment one factor at a time"):
+        search(plan, ScriptedEpochs(), say=lambda _: None, show=lambda _: None)
+    assert len(study.get_trials()) == 13
 
 
-def test_hopeless_trials_do_not_squeeze_the_axis_and_are_counted() -> None:
-    trials = sweep(40)
-    for i in (5, 11):
-        trials[i] = trial(i, 0.5)
-    figure = effects_figure(effects_info(trials))
-    bottom, top = figure.layout.yaxis.range
-    assert bottom > 70
-    assert top < 95
-    assert "2 below" in figure.layout.title.text
-    assert "below" not in effects_figure(effects_info(sweep(3))).layout.title.text
+def test_the_marginal_view_needs_a_sweep_and_is_labelled(tmp_path):
+    storage = connect(f"sqlite:///{tmp_path}/sweep.db", create=True)
+    study = open_study(storage, "sweep", facts={"format": 1})
+    study.sampler = optuna.samplers.RandomSampler(seed=0)
+    assert marginal_findings(study) is None
+    for _ in range(25):
+        trial = study.ask()
+        study.tell(trial, 0.7 + 0.02 * np.log2(suggest(trial, DEFAULT_SPACE).hidden_units / 32))
+    found = marginal_findings(study)
+    assert found["view"].startswith("marginal")
+    for factor in FACTORS:
+        for row in [*found[factor]["averaged"], *found[factor]["tuned"]]:
+            assert 0 < row["low"] <= row["mean"] <= row["high"] <= 1
+    hidden = found["hidden_units"]["averaged"]
+    assert hidden[-1]["mean"] > hidden[0]["mean"] + 0.04
 
 
-def test_pruned_trials_are_ticks_at_the_bottom_of_every_panel() -> None:
-    trials = [*sweep(30), trial(30, None, batch_size=200), trial(31, None, batch_size=17)]
-    figure = effects_figure(effects_info(trials))
-    ticks = [t for t in figure.data if t.marker.symbol == "line-ns-open"]
-    assert [t.xaxis for t in ticks] == ["x", "x2", "x3"]
-    assert list(ticks[0].x) == [200, 17]
-    bottom, top = figure.layout.yaxis.range
-    assert all(bottom < y < bottom + 0.05 * (top - bottom) for t in ticks for y in t.y)
-    many = [*trials, *(trial(n, None) for n in range(32, 1000))]
-    assert len(effects_info(many).pruned) <= MAX_POINTS // 2
+def test_the_command_answers_goes_on_after_a_kill_and_repeats_nothing(start, sweep, images, tmp_path):
+    command = ("effects", "--seeds", 2, "--data", images, *FAST)
+    running = start(*command)
+    running.until("5/26")
+    running.kill()
+    before = finished(trials_of(tmp_path, "sweep-effects"))
+    assert 5 <= len(before) < 26
+    out = sweep(*command, "--format", "json")
+    after = trials_of(tmp_path, "sweep-effects")
+    assert [t for t in finished(after) if t.number in {b.number for b in before}] == before
+    assert not [t for t in after if t.state in (TrialState.RUNNING, TrialState.WAITING)]
+    done = [(Hyperparameters(**t.params), t.user_attrs["seed"]) for t in finished(after)]
+    assert Counter(done) == Counter(all_of(2))
 
-
-def test_the_title_says_what_is_drawn() -> None:
-    trials = [*sweep(MAX_POINTS + 30), trial(999, None)]
-    info = effects_info(trials, label="CIFAR-10")
-    text = effects_figure(info).layout.title.text
-    assert f"{MAX_POINTS} of {MAX_POINTS + 30} complete trials drawn" in text
-    assert "1 pruned as ticks" in text
-    assert text.endswith("CIFAR-10")
-    assert len(info.points) == MAX_POINTS
-    best = sorted(trials[:-1], key=lambda t: -(t.value or 0))[: MAX_POINTS // 4]
-    assert {t.number for t in best} <= {p.trial for p in info.points}
-
-
-def test_the_figure_stays_small() -> None:
-    assert len(effects_figure(effects_info(sweep(100), noise=0.004)).to_json()) < 19_000
-    trials = [*sweep(400), *(trial(n, None, batch_size=200) for n in range(400, 1000))]
-    assert len(effects_figure(effects_info(trials, noise=0.004)).to_json()) < 22_500
-
-
-def test_a_long_title_is_broken_rather_than_cut_off() -> None:
-    label = "CIFAR-10 (airplane, ship), judged on the TEST set"
-    layout = effects_figure(effects_info([*sweep(30), trial(30, None)], label=label)).layout
-    lines = layout.title.text.split("<br>")
-    assert len(lines) == 2
-    assert " ".join(lines).endswith(label)
-    short = effects_figure(effects_info(sweep(3))).layout
-    assert "<br>" not in short.title.text
-    assert layout.margin.t > short.margin.t
-
-
-def test_ticks_are_plain_numbers() -> None:
-    layout = effects_figure(effects_info(sweep(3))).layout
-    assert list(layout.xaxis.ticktext) == ["16", "32", "64", "128", "256"]
-    assert list(layout.xaxis2.ticktext) == ["0.001", "0.01", "0.1"]
+    found = json.loads(out.stdout)
+    assert found["study"] == "sweep-effects"
+    assert found["n_trials"]["complete"] == 26
+    assert found["marginal"] is None
+    values = {(Hyperparameters(**t.params), t.user_attrs["seed"]): t.value for t in finished(after)}
+    for level in found["learning_rate"]:
+        h = Hyperparameters(batch_size=64, learning_rate=level["value"], hidden_units=256)
+        assert level["values"] == [values[h, 0], values[h, 1]]
+    page, figure = (tmp_path / file for file in found["files"])
+    assert "<html>" in page.read_text()[:50]
+    title = json.loads(figure.read_text())["layout"]["title"]["text"]
+    assert title.startswith("Controlled effects")
+    assert "holdout protocol" in title

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sweep as program
-from fcnet.checkpoint import Model
 from fcnet.data import Normalisation
 from fcnet.data.files import read_images
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.model import Model
 from fcnet.network import Network
 from studies.commands.options import open_study
 from studies.dashboard.publishing import publish

@@ -13,17 +13,17 @@ from scripted import Scripted, noisy
 
 from fcnet.data import Dataset, load
 from fcnet.errors import UserError
-from studies.backends.local import InProcess
 from studies.dashboard.publishing import note, publish
-from studies.evidence.confirmation import confirm
-from studies.evidence.openings import begin_opening, cost_of_opening, finish_opening
-from studies.evidence.prospects import REPEATS, UntilFlat, advise
-from studies.final import train_final
-from studies.objective import REPEAT
-from studies.search import Plan, search
-from studies.storage.opening import connect, load_study
-from studies.summary import check_kept, summarise
-from studies.terminal.results import print_best
+from studies.execution.local import InProcess
+from studies.execution.objective import REPEAT
+from studies.experiments.confirm import confirm
+from studies.experiments.ledger import begin_opening, cost_of_opening, finish_opening
+from studies.experiments.outlook import REPEATS, UntilFlat, advise
+from studies.experiments.results import check_kept, summarise
+from studies.experiments.search import Plan, search
+from studies.experiments.train import train_final
+from studies.storage.database import connect, load_study
+from studies.views.results import print_best
 
 STEADY = noisy(lambda _: 0.85, spread=0.003)
 
@@ -78,7 +78,7 @@ def test_only_the_final_train_uses_the_door():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr in ("open_test", "_test"):
                 uses.setdefault(node.attr, set()).add(str(path.relative_to(ROOT)))
-    assert uses["open_test"] == {"fcnet/data/dataset.py", "studies/final.py"}
+    assert uses["open_test"] == {"fcnet/data/dataset.py", "studies/experiments/train.py"}
     assert uses["_test"] == {"fcnet/data/dataset.py"}
 
 

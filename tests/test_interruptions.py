@@ -12,9 +12,9 @@ from conftest import ROOT
 from optuna.trial import TrialState
 from started import FAST, assert_whole, finished, locked, trials_of
 
-from studies.backends import EPOCH_LIMIT_SECONDS
-from studies.storage.coordination import MAX_RETRIES, coordinate
-from studies.storage.opening import connect, open_study
+from studies.execution.backend import EPOCH_LIMIT_SECONDS
+from studies.storage.database import connect, open_study
+from studies.storage.ownership import MAX_RETRIES, coordinate
 
 
 def test_chaos_in_short():

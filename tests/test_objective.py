@@ -5,8 +5,8 @@ import pytest
 from conftest import job
 
 from fcnet.hyperparameters import Hyperparameters
-from studies.backends.local import InProcess
-from studies.objective import RECORD, Objective, training_seed
+from studies.execution.local import InProcess
+from studies.execution.objective import RECORD, Objective, training_seed
 from studies.space import DEFAULT_SPACE
 
 

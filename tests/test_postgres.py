@@ -17,11 +17,11 @@ from optuna.trial import TrialState
 from test_copy import contents, fill
 
 from fcnet.errors import UserError
-from studies.storage import patience, postgres
-from studies.storage.coordination import coordinate
+from studies.storage import postgres, retrying
 from studies.storage.copying import copy_study
-from studies.storage.opening import connect, load_study, open_study
-from studies.storage.patience import PatientStorage
+from studies.storage.database import connect, load_study, open_study
+from studies.storage.ownership import coordinate
+from studies.storage.retrying import PatientStorage
 
 pytest.importorskip("psycopg", reason="needs the extra postgres")
 
@@ -30,8 +30,8 @@ pytest.importorskip("psycopg", reason="needs the extra postgres")
 CHILD = """
 import sys, time
 from optuna.trial import TrialState
-from studies.storage.coordination import coordinate
-from studies.storage.opening import connect, open_study
+from studies.storage.ownership import coordinate
+from studies.storage.database import connect, open_study
 url, total, stuck = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "stuck"
 storage = connect(url, create=True)
 study = open_study(storage, "a", facts={"epochs": 2})
@@ -70,7 +70,7 @@ def empty(server: Any) -> str:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(retrying, "PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(postgres, "BEAT_SECONDS", 0.05)
 
 

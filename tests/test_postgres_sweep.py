@@ -13,7 +13,7 @@ import pytest
 from conftest import PASSWORD, ROOT
 from optuna.trial import TrialState
 
-from studies.storage.opening import connect, load_study
+from studies.storage.database import connect, load_study
 
 
 @contextlib.contextmanager

@@ -12,9 +12,9 @@ from fcnet.data import load
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.trainer import Diverged
-from studies.backends.local import InProcess
-from studies.experiments.reproduction import best_epoch, train_report
-from studies.terminal.experiments import EpochLines, print_reproduction
+from studies.execution.local import InProcess
+from studies.experiments.report import best_epoch, train_report
+from studies.views.experiments import EpochLines, print_reproduction
 
 
 def test_the_reports_epochs_are_printed_with_the_best_and_the_last_by_name(sweep, images, tmp_path):

@@ -8,13 +8,13 @@ from conftest import write_images
 
 from fcnet.data import load
 from fcnet.errors import UserError
-from studies.backends.local import InProcess
-from studies.evidence.confirmation import confirm, runs_name
-from studies.evidence.retracing import retrace
-from studies.objective import RECORD
-from studies.search import Plan, load_data_of, search
+from studies.execution.local import InProcess
+from studies.execution.objective import RECORD
+from studies.experiments.confirm import confirm, runs_name
+from studies.experiments.reproduce import retrace
+from studies.experiments.search import Plan, load_data_of, search
 from studies.space import narrowed
-from studies.storage.opening import connect, load_study
+from studies.storage.database import connect, load_study
 
 PRUNED, DIVERGED = 1, 2
 

@@ -11,14 +11,14 @@ import pytest
 from optuna.trial import TrialState
 
 from fcnet.errors import UserError
-from studies.backends import TrainingFailed, WorkerLost
-from studies.runner import Interrupted, Sweep
+from studies.execution.backend import TrainingFailed, WorkerLost
+from studies.execution.runner import Interrupted, Sweep
 from studies.samplers import make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE, narrowed
 from studies.space import suggest as suggest_all
 from studies.storage import sqlite
-from studies.storage.coordination import coordinate
-from studies.storage.opening import connect, open_study
+from studies.storage.database import connect, open_study
+from studies.storage.ownership import coordinate
 
 
 class Slots:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from studies.evidence.scores import confirmed_score, measured_score, paired_noise
+from studies.analysis.scores import confirmed_score, measured_score, paired_noise
 
 
 def test_what_a_seed_does_to_all_candidates_is_no_noise():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from studies.statistics.decisions import (
+from studies.analysis.decisions import (
     ALPHA,
     MAX_SEEDS,
     OVERLAP,
@@ -14,7 +14,7 @@ from studies.statistics.decisions import (
     still_in_the_race,
     summarise,
 )
-from studies.statistics.factors import factor_test, factor_tests
+from studies.analysis.factors import factor_test, factor_tests
 
 NOISE = 0.004
 NAMES = ["trial 7", "trial 12", "trial 0", "trial 31", "trial 40", "trial 55"]

@@ -12,9 +12,9 @@ import pytest
 from conftest import ROOT
 
 from fcnet.errors import UserError
-from studies.storage.coordination import coordinate
-from studies.storage.opening import connect, load_study, open_study
-from studies.storage.trouble import redact
+from studies.storage.database import connect, load_study, open_study
+from studies.storage.errors import redact
+from studies.storage.ownership import coordinate
 
 FACTS = {"data": "ab12", "data_name": "synthetic", "epochs": 20, "space": {"lr": [0.1, 1.0]}, "format": 1}
 
@@ -49,7 +49,7 @@ def test_sqlite_settings(storage):
 
 def test_processes_that_create_one_database_at_once_all_succeed(tmp_path, url):
     code = (
-        "import sys; from studies.storage.opening import connect, open_study;"
+        "import sys; from studies.storage.database import connect, open_study;"
         "print('ready', flush=True); input();"
         "open_study(connect(sys.argv[1], create=True), 'a', facts={'epochs': 2})"
     )
@@ -174,7 +174,7 @@ def test_a_database_of_another_optuna_is_told_with_its_mend(url, version, mend):
 _AS_NOBODY = """
 import os, sys
 from fcnet.errors import UserError
-from studies.storage.opening import connect, open_study
+from studies.storage.database import connect, open_study
 open_study(connect(f"sqlite:///{sys.argv[2]}/other.db", create=True), "a", facts={})  # imports all there is
 if os.geteuid() == 0:
     os.seteuid(65534)
@@ -219,7 +219,7 @@ def test_a_full_disk_is_a_sentence_and_the_database_stays_whole(url):
     code = """
 import resource, sys
 from fcnet.errors import UserError
-from studies.storage.opening import connect, open_study
+from studies.storage.database import connect, open_study
 storage = connect(sys.argv[1], create=True)
 study = open_study(storage, "a", facts={"epochs": 2})
 resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, resource.RLIM_INFINITY))

@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from fcnet.errors import UserError
-from studies.storage.opening import load_study, open_study
+from studies.storage.database import load_study, open_study
 
 FACTS = {"data": "ab12", "data_name": "synthetic", "epochs": 20, "space": {"lr": [0.1, 1.0]}, "format": 1}
 

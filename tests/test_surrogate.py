@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
+from studies.analysis.axis import Axis
+from studies.analysis.surrogate import MAX_TRIALS, MIN_TRIALS, Surrogate
 from studies.space import DEFAULT_SPACE
-from studies.statistics.axis import Axis
-from studies.statistics.surrogate import MAX_TRIALS, MIN_TRIALS, Surrogate
 
 Array = NDArray[np.float64]
 

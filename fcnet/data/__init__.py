@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from fcnet.data import cifar10, files, synthetic
 from fcnet.data.dataset import Dataset
-from fcnet.data.shared import shared_split
+from fcnet.data.prepared import shared_split
 from fcnet.data.split import Normalisation, Part, Split
 
 __all__ = ["Dataset", "Normalisation", "Part", "Split", "load", "shared_split"]

@@ -10,8 +10,8 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnet.data.assignment import read_pickle
 from fcnet.data.dataset import Dataset
+from fcnet.data.pickles import read_pickle
 from fcnet.errors import UserError
 
 MAX_BYTES = 1 << 30  # of a file, and of the arrays in it

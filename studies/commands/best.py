@@ -25,9 +25,9 @@ def run(args: Any) -> int:
 
 def show(study: Study, args: Any) -> None:
     """Print a study's result in the asked format."""
-    from studies.evidence.prospects import advise
-    from studies.summary import summarise
-    from studies.terminal.results import print_best
+    from studies.experiments.outlook import advise
+    from studies.experiments.results import summarise
+    from studies.views.results import print_best
 
     summary, advice = summarise(study), advise(study)
     if args.format == "json":

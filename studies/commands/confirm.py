@@ -46,12 +46,12 @@ def add_options(parser: Parser) -> None:
 
 def run(args: Any) -> int:
     """Run the command; 130 if it was interrupted."""
-    from studies.evidence.confirmation import confirm
-    from studies.runner import Interrupted
-    from studies.search import load_data_of
-    from studies.summary import summarise
-    from studies.terminal.evidence import print_confirmation
-    from studies.terminal.progress import SweepDisplay
+    from studies.execution.runner import Interrupted
+    from studies.experiments.confirm import confirm
+    from studies.experiments.results import summarise
+    from studies.experiments.search import load_data_of
+    from studies.views.evidence import print_confirmation
+    from studies.views.progress import SweepDisplay
 
     storage, study = open_study(args)
     console = stderr()

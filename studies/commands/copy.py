@@ -27,8 +27,8 @@ def run(args: Any) -> int:
     import optuna
 
     from studies.storage.copying import copy_study
-    from studies.storage.opening import connect, load_study
-    from studies.storage.trouble import redact
+    from studies.storage.database import connect, load_study
+    from studies.storage.errors import redact
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     copy_study(args.source, args.target, args.study)

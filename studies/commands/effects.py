@@ -25,7 +25,7 @@ from studies.commands.options import (
 if TYPE_CHECKING:
     from optuna.study import Study
 
-    from studies.storage.patience import PatientStorage
+    from studies.storage.retrying import PatientStorage
 
 
 def add_options(parser: Parser) -> None:
@@ -60,12 +60,12 @@ def add_protocol(parser: Parser, *, default: str) -> None:
 
 def run(args: Any) -> int:
     """Run the command; 130 if it was interrupted."""
-    from studies.experiments.controlled import controlled_figure
-    from studies.experiments.one_factor import experiment_space, findings, study_info, study_name
-    from studies.figures.files import save_figure
-    from studies.runner import Interrupted
-    from studies.search import Plan, search
-    from studies.terminal.progress import SweepDisplay
+    from studies.execution.runner import Interrupted
+    from studies.experiments.effects import experiment_space, findings, study_info, study_name
+    from studies.experiments.search import Plan, search
+    from studies.views.figures.files import save_figure
+    from studies.views.figures.one_factor import controlled_figure
+    from studies.views.progress import SweepDisplay
 
     base, args.study = args.study, study_name(args.study, args.protocol)
     plan = Plan(
@@ -94,7 +94,7 @@ def run(args: Any) -> int:
     if args.format == "json":
         print(json.dumps({**found, "marginal": _marginal(args, base)}))
     else:
-        from studies.terminal.experiments import print_experiments
+        from studies.views.experiments import print_experiments
 
         print_experiments(stdout(), found, options=study_options(args))
     return 0
@@ -102,8 +102,8 @@ def run(args: Any) -> int:
 
 def _marginal(args: Any, name: str) -> dict[str, Any] | None:
     """Return what the ordinary sweep of that name lets one expect; None if there is none."""
-    from studies.experiments.one_factor import marginal_findings
-    from studies.storage.opening import connect
+    from studies.experiments.effects import marginal_findings
+    from studies.storage.database import connect
 
     storage = connect(args.storage, create=False)
     study = _find(storage, name)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from rich.console import Console
 
-    from studies.backends.cluster import DaskCluster
-    from studies.backends.local import ProcessPool
-    from studies.storage.patience import PatientStorage
+    from studies.execution.cluster import DaskCluster
+    from studies.execution.local import ProcessPool
+    from studies.storage.retrying import PatientStorage
 
 STORAGE = "sqlite:///sweep.db"
 STUDY = "sweep"
@@ -123,8 +123,8 @@ def open_study(args: Any) -> tuple[PatientStorage, Study]:
     """Open the study that ``--storage`` and ``--study`` name, for reading."""
     import optuna
 
-    from studies.storage.opening import connect, load_study
-    from studies.summary import check_kept
+    from studies.experiments.results import check_kept
+    from studies.storage.database import connect, load_study
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = connect(args.storage, create=False)
@@ -149,17 +149,17 @@ def make_backend(
         For the backend, such as its `epoch_limit`.
     """
     if args.cluster is not None:
-        from studies.backends.cluster import DaskCluster
+        from studies.execution.cluster import DaskCluster
 
         return DaskCluster(args.cluster, say=say, **options)
-    from studies.backends.local import ProcessPool
+    from studies.execution.local import ProcessPool
 
     return ProcessPool(args.workers if most is None else min(args.workers, most), **options)
 
 
 def tell_interrupted(console: Console) -> int:
     """Print the command that goes on, without the password of a database, and return the exit code."""
-    from studies.storage.trouble import redact
+    from studies.storage.errors import redact
 
     again = shlex.join(["python", *(redact(word) if "://" in word else word for word in sys.argv)])
     console.print("Interrupted; nothing is lost. To go on:", again)
@@ -168,7 +168,7 @@ def tell_interrupted(console: Console) -> int:
 
 def study_options(args: Any) -> str:
     """Return the options that name the study of `args` in a command to be typed, if they are needed."""
-    from studies.storage.trouble import redact
+    from studies.storage.errors import redact
 
     here = "" if args.storage == STORAGE else f" --storage {redact(args.storage)}"
     return here + ("" if args.study == STUDY else f" --study {args.study}")

@@ -19,8 +19,8 @@ def add_options(parser: Parser) -> None:
 
 def run(args: Any) -> int:
     """Run the command."""
-    from fcnet.checkpoint import Model
     from fcnet.data.files import load_images
+    from fcnet.model import Model
 
     model = Model.load(Path(args.model))
     images = load_images(args.images)

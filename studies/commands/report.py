@@ -40,9 +40,9 @@ def add_options(parser: Parser) -> None:
 def run(args: Any) -> int:
     """Run the command."""
     from fcnet.data import load
-    from studies.experiments.reproduction import train_report
-    from studies.terminal.experiments import EpochLines, print_reproduction
-    from studies.terminal.progress import EpochDisplay
+    from studies.experiments.report import train_report
+    from studies.views.experiments import EpochLines, print_reproduction
+    from studies.views.progress import EpochDisplay
 
     console, out = stderr(), stdout()
     dataset = load(args.data, classes=args.classes, say=console.print)

@@ -27,11 +27,11 @@ def add_options(parser: Parser) -> None:
 
 def run(args: Any) -> int:
     """Run the command; 1 if the trial was not reproduced."""
-    from studies.backends.local import ProcessPool
-    from studies.evidence.retracing import retrace
-    from studies.search import load_data_of
-    from studies.terminal.evidence import print_retraced
-    from studies.terminal.progress import EpochDisplay
+    from studies.execution.local import ProcessPool
+    from studies.experiments.reproduce import retrace
+    from studies.experiments.search import load_data_of
+    from studies.views.evidence import print_retraced
+    from studies.views.progress import EpochDisplay
 
     _, study = open_study(args)
     console = stderr()

@@ -77,10 +77,10 @@ def add_options(parser: Parser) -> None:
 
 def run(args: Any) -> int:
     """Run the command; 130 if it was interrupted."""
-    from studies.runner import Interrupted
-    from studies.search import Plan, search
+    from studies.execution.runner import Interrupted
+    from studies.experiments.search import Plan, search
     from studies.space import narrowed
-    from studies.terminal.progress import SweepDisplay
+    from studies.views.progress import SweepDisplay
 
     plan = Plan(
         url=args.storage,

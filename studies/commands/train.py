@@ -45,14 +45,14 @@ def add_options(parser: Parser) -> None:
 def run(args: Any) -> int:
     """Run the command."""
     from studies.dashboard.publishing import publish
-    from studies.evidence.openings import cost_of_opening
-    from studies.final import train_final
-    from studies.search import load_data_of
-    from studies.storage.coordination import coordinate
-    from studies.summary import require_trial, require_winner, scores, summarise
-    from studies.terminal.evidence import print_scores
-    from studies.terminal.progress import EpochDisplay
-    from studies.terminal.results import print_final
+    from studies.experiments.ledger import cost_of_opening
+    from studies.experiments.results import require_trial, require_winner, scores, summarise
+    from studies.experiments.search import load_data_of
+    from studies.experiments.train import train_final
+    from studies.storage.ownership import coordinate
+    from studies.views.evidence import print_scores
+    from studies.views.progress import EpochDisplay
+    from studies.views.results import print_final
 
     storage, study = open_study(args)
     console = stderr()

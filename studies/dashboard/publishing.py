@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from optuna.exceptions import ExperimentalWarning
 
 from fcnet.errors import UserError
-from studies.rendering import count, number, percent, points
-from studies.summary import PROTOCOL_WORDS, summarise
-from studies.terminal.evidence import evidence_lines
+from studies.experiments.results import PROTOCOL_WORDS, summarise
+from studies.views.evidence import evidence_lines
+from studies.views.words import count, number, percent, points
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +54,8 @@ def publish(study: Study) -> None:
     """Write the three-panel figure and the note; what was published before is replaced."""
     import optuna_dashboard
 
-    from studies.experiments.controlled import controlled_figure
-    from studies.experiments.one_factor import findings, is_experiments, study_info
+    from studies.experiments.effects import findings, is_experiments, study_info
+    from studies.views.figures.one_factor import controlled_figure
 
     if is_experiments(study):
         figure, text = controlled_figure(study_info(study)), experiments_note(findings(study))
@@ -78,7 +78,7 @@ def publish_note(study: Study, text: str) -> None:
 
 def _sweep(study: Study) -> tuple[Figure, str]:
     """Return an ordinary sweep's figure and note."""
-    from studies.figures.effects import effects_figure, effects_info
+    from studies.views.figures.marginals import effects_figure, effects_info
 
     summary = summarise(study)
     label = f"{summary['data']['name']}"
@@ -90,7 +90,7 @@ def _sweep(study: Study) -> tuple[Figure, str]:
 
 def experiments_note(found: dict[str, Any]) -> str:
     """Return the note of the one-factor experiments in Markdown."""
-    from studies.figures.panels import WORDS
+    from studies.views.figures.panels import WORDS
 
     lines = [
         f"# {found['study']}: one factor at a time",

@@ -18,9 +18,9 @@ import waitress
 
 from fcnet.errors import UsageError, UserError
 from studies.dashboard.guard import application, is_unspecified
-from studies.storage.opening import connect, load_study
-from studies.storage.patience import PatientStorage
-from studies.terminal.signals import as_interrupts
+from studies.execution.signals import as_interrupts
+from studies.storage.database import connect, load_study
+from studies.storage.retrying import PatientStorage
 
 __all__ = ["PASSWORD_VARIABLE", "application", "http_server", "serve"]
 

@@ -1,1 +1,1 @@
-"""The course report's own experiments, run again with repeated seeds."""
+"""One module per question: the trainings that it wants, and what it concludes from them."""

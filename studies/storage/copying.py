@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from fcnet.errors import UserError
-from studies.storage.opening import connect, load_study
-from studies.storage.patience import PatientStorage
-from studies.storage.trouble import explain, redact
+from studies.storage.database import connect, load_study
+from studies.storage.errors import explain, redact
+from studies.storage.retrying import PatientStorage
 
 _CHUNK_ROWS = 2_000
 _TABLES = BaseModel.metadata.tables

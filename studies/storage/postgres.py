@@ -13,8 +13,8 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from fcnet.errors import UserError
-from studies.storage.patience import LockLost, PatientStorage
-from studies.storage.trouble import redact, schema_error
+from studies.storage.errors import redact, schema_error
+from studies.storage.retrying import LockLost, PatientStorage
 
 BEAT_SECONDS = 2.0
 
@@ -29,7 +29,7 @@ _KEEPALIVE = {
 
 
 def connect_postgres(parsed: URL, *, create: bool, say: Callable[[str], None]) -> PatientStorage:
-    """Open a PostgreSQL database; see `studies.storage.opening.connect`."""
+    """Open a PostgreSQL database; see `studies.storage.database.connect`."""
     try:
         import psycopg  # noqa: F401
     except ImportError as error:

@@ -15,17 +15,17 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from fcnet.checkpoint import drop_abandoned
 from fcnet.errors import UserError
-from studies.storage.patience import PatientStorage, ignore
-from studies.storage.trouble import explain, schema_error
+from fcnet.writing import drop_abandoned
+from studies.storage.errors import explain, schema_error
+from studies.storage.retrying import PatientStorage, ignore
 
 BUSY_SECONDS = 60.0
 ANSWER_SECONDS = 2.0  # of one call of the storage, which repeats it and tells the user
 
 
 def connect_sqlite(parsed: URL, *, create: bool, say: Callable[[str], None]) -> PatientStorage:
-    """Open a SQLite file; see `studies.storage.opening.connect`."""
+    """Open a SQLite file; see `studies.storage.database.connect`."""
     path = Path(str(parsed.database))
     if create:
         drop_abandoned(path.parent, f".{path.name}.*.new*")

@@ -1,1 +1,0 @@
-"""What a study can prove: confirmation on fresh seeds, the test lock, reproduction, when to stop."""

@@ -1,0 +1,1 @@
+"""How trainings are run: the one runner, what a trial does, and where it trains (here, a pool, Dask)."""

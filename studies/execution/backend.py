@@ -1,0 +1,92 @@
+"""Where training runs: worker processes on this machine, or the workers of a Dask cluster.
+
+A backend turns a `Job` into a `RunningTraining`, an iterable of epochs; closing it ends the training. The
+loop that iterates is the same wherever the training runs, and workers know nothing of the storage.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fcnet.errors import UserError
+from fcnet.hyperparameters import Hyperparameters
+from fcnet.metrics import EpochMetrics
+
+EPOCH_LIMIT_SECONDS = 900.0
+"""A worker that is silent for longer than this is taken for hung and replaced (option --epoch-limit)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training, in a form that can travel to a worker.
+
+    Parameters
+    ----------
+    hyperparameters : Hyperparameters
+    epochs, seed : int
+    split : Path
+        Folder of the prepared split, see `fcnet.data.shared_split`.
+    may_stop : bool, default=False
+        Whether the epochs are trained one at a time, each on demand, because the training may be pruned.
+    model : Path, optional
+        Where the trained model is saved.
+    """
+
+    hyperparameters: Hyperparameters
+    epochs: int
+    seed: int
+    split: Path
+    may_stop: bool = False
+    model: Path | None = None
+
+
+class TrainingFailed(Exception):
+    """A training ended with an error of its own, which it would meet again."""
+
+
+class WorkerLost(Exception):
+    """A worker died or hung; its training may well succeed on another one."""
+
+
+class BackendLost(UserError):
+    """The place where trainings run is gone; those that ran there were interrupted."""
+
+
+class RunningTraining(Protocol):
+    """An iterable of epochs.
+
+    Attributes
+    ----------
+    digest : str or None
+        SHA-256 of the trained parameters, once all epochs were seen.
+    environment : dict of str to str
+        What the last bits depend on where it runs, see `studies.execution.environment`.
+    """
+
+    digest: str | None
+    environment: dict[str, str]
+
+    def __iter__(self) -> Iterator[EpochMetrics]:
+        """Yield each epoch's figures; raises Diverged, TrainingFailed or WorkerLost."""
+
+
+class Backend(Protocol):
+    """A place where training runs.
+
+    Attributes
+    ----------
+    slots : int
+        Number of trainings that can run at the same time; it may change as workers come and go.
+    """
+
+    @property
+    def slots(self) -> int:
+        """Number of trainings that can run at the same time."""
+
+    def train(self, job: Job) -> contextlib.AbstractContextManager[RunningTraining]:
+        """Start a training; leaving the context ends it."""
+
+    def close(self) -> None:
+        """End all trainings, and the workers."""

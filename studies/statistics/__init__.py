@@ -1,1 +1,0 @@
-"""What is signal and what is noise: decision rules and a surrogate, as functions of plain numbers."""

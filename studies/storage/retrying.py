@@ -1,0 +1,244 @@
+"""An Optuna storage that outlasts a busy or absent database and marks the trials that it starts."""
+
+import functools
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Container, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
+
+from fcnet.errors import UserError
+from studies.storage.bulk import read_trials
+from studies.storage.errors import explain, passes, redact
+
+COORDINATOR = "coordinator"
+PATIENCE_SECONDS = 300.0
+PAUSE_SECONDS = 1.0
+TICK_SECONDS = 0.1  # between two looks at whether the program gave up
+
+_T = TypeVar("_T")
+
+# Optuna would print a statement of SQL for every read that a lost connection cuts off, and every new study.
+logging.getLogger("optuna.storages._rdb.storage").setLevel(logging.ERROR)
+
+
+class LockLost(Exception):
+    """The exclusive right went away with the connection to the server: count again and ask again."""
+
+
+def ignore(sentence: str) -> None:
+    """Say nothing."""
+
+
+class PatientStorage(RDBStorage):
+    """Optuna's database storage, with patience.
+
+    Every call that finds the database busy, or its server away, waits and tries again for at most
+    `PATIENCE_SECONDS`. A call may then have been carried out already before its answer was lost. Setting an
+    attribute, a parameter or an intermediate value twice is harmless, and so is finishing a trial twice with
+    the same result. A trial that was started but never handed out carries this coordinator's mark and is
+    found by `Coordinator.recover`.
+
+    Attributes
+    ----------
+    owner : str or None
+        Mark that every trial gets in the moment when this storage starts it.
+    started : set of int
+        Storage ids of the trials that were handed out by this storage.
+    guard : callable
+        Called before a trial is started or enqueued; raises to prevent it.
+    """
+
+    def __init__(self, url: str, *, say: Callable[[str], None], **options: Any) -> None:
+        self.owner: str | None = None
+        self.started: set[int] = set()
+        self.guard: Callable[[], None] = lambda: None
+        self.say = say
+        self._away = threading.Lock()
+        self._given_up = False
+        self._creation = threading.local()
+        try:
+            super().__init__(url, **options)
+        except BaseException:
+            if hasattr(self, "engine"):
+                self.engine.dispose()
+            raise
+
+    def close(self) -> None:
+        """Give back every connection; the storage opens new ones if it is used again."""
+        self.remove_session()
+        self.engine.dispose()
+
+    def give_up(self) -> None:
+        """End every wait for the database now, for a program that is asked to stop.
+
+        A signal handler may call it: it takes no lock that the interrupted code could hold.
+        """
+        self._given_up = True
+
+    def patiently(self, attempt: Callable[[], _T]) -> _T:
+        """Return what `attempt` returns, repeated while the database is busy or away.
+
+        Raises
+        ------
+        UserError
+            If the database stays away, or says something that the user can mend.
+        """
+        deadline = None
+        speaks = False
+        try:
+            while True:
+                try:
+                    result = attempt()
+                except (StorageInternalError, SQLAlchemyError) as error:
+                    if not passes(error):
+                        raise (explain(error, self.url) or error) from error
+                    deadline = deadline or time.monotonic() + PATIENCE_SECONDS
+                    if not self._given_up:
+                        speaks = speaks or self._away.acquire(blocking=False)
+                        if speaks:
+                            self._speak(f"the database {redact(self.url)} does not answer: waiting for it")
+                        self._pause()
+                    if self._given_up or time.monotonic() > deadline:
+                        raise self._no_answer() from error
+                else:
+                    if speaks:
+                        self._speak(f"the database {redact(self.url)} answers again")
+                    return result
+        finally:
+            if speaks:
+                self._spoken = ""
+                self._away.release()
+
+    def _no_answer(self) -> UserError:
+        return UserError(
+            f"the database {redact(self.url)} did not answer: nothing is lost,"
+            " give the same command again when it is back"
+        )
+
+    def _pause(self) -> None:
+        end = time.monotonic() + PAUSE_SECONDS
+        while not self._given_up and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, TICK_SECONDS))
+
+    _spoken = ""
+
+    def _speak(self, sentence: str) -> None:
+        if sentence != self._spoken:
+            self._spoken = sentence
+            self.say(sentence)
+
+    def add_study_user_attr(self, study_id: int, key: str, value: object) -> None:
+        """Set an attribute unless it is set already: of two that try at once, the first wins."""
+        insert = sqlalchemy.text(
+            "INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (:study, :key, :value)"
+            " ON CONFLICT DO NOTHING"
+        )
+
+        def attempt() -> None:
+            with self.engine.begin() as connection:
+                connection.execute(insert, {"study": study_id, "key": key, "value": json.dumps(value)})
+
+        self.patiently(attempt)
+
+    def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
+        starts = template_trial is None and self.owner is not None
+        if starts:  # one transaction for the row and its mark
+            template_trial = create_trial(state=TrialState.RUNNING, system_attrs={COORDINATOR: self.owner})
+        create = super()._create_new_trial
+        self._creation.attempts = 0
+        trial = self.patiently(lambda: create(study_id, template_trial))
+        if starts:
+            self.started.add(trial._trial_id)
+        return trial
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        self.get_study_directions(study_id)  # there must be such a study
+
+        def attempt() -> list[FrozenTrial]:
+            with self.engine.connect() as connection:
+                return read_trials(connection, study_id, states, included_trial_ids, trial_id_greater_than)
+
+        return self.patiently(attempt)
+
+    def _get_prepared_new_trial(self, study_id: int, template_trial: FrozenTrial | None, session: Any) -> Any:
+        # Here, as Optuna repeats a failed creation by itself.
+        self.guard()
+        self._creation.attempts += 1
+        begins = template_trial is not None and template_trial.state == TrialState.RUNNING
+        if self._given_up and (begins or self._creation.attempts > 1):
+            raise self._no_answer()
+        return super()._get_prepared_new_trial(study_id, template_trial, session)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Set the state of a trial; see `optuna.storages.BaseStorage`."""
+        attempts = 0
+
+        def attempt() -> bool:
+            nonlocal attempts
+            attempts += 1
+            if state == TrialState.RUNNING:
+                self.guard()
+            try:
+                return RDBStorage.set_trial_state_values(self, trial_id, state, values)
+            except UpdateFinishedTrialError:
+                if attempts > 1:  # the attempt whose answer was lost may have succeeded
+                    stored = RDBStorage.get_trial(self, trial_id)
+                    if stored.state == state and stored.values == (None if values is None else list(values)):
+                        return True
+                raise
+
+        changed = self.patiently(attempt)
+        if changed and state == TrialState.RUNNING and self.owner is not None:
+            self.set_trial_system_attr(trial_id, COORDINATOR, self.owner)
+            self.started.add(trial_id)
+        return changed
+
+
+def _patient(method: Callable[..., _T]) -> Callable[..., _T]:
+    @functools.wraps(method)
+    def call(self: PatientStorage, *args: Any, **kwargs: Any) -> _T:
+        return self.patiently(lambda: method(self, *args, **kwargs))
+
+    return call
+
+
+# The calls that open a session of their own; all others of Optuna's are made of these.
+for _name in (
+    "create_new_study",
+    "delete_study",
+    "set_study_user_attr",
+    "set_study_system_attr",
+    "get_study_id_from_name",
+    "get_study_name_from_id",
+    "get_study_directions",
+    "get_study_user_attrs",
+    "get_study_system_attrs",
+    "get_all_studies",
+    "get_trial_user_attrs",
+    "get_trial_system_attrs",
+    "get_trial_param",
+    "get_trial_id_from_study_id_trial_number",
+    "get_trial",
+    "set_trial_intermediate_value",
+    "set_trial_user_attr",
+    "set_trial_system_attr",
+    "_set_trial_param",
+    "_get_best_trial_id",
+):
+    setattr(PatientStorage, _name, _patient(getattr(RDBStorage, _name)))

@@ -1,0 +1,122 @@
+"""The sweep over time: each complete trial, the best so far, and what is no more than noise below it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from plotly import graph_objects as go
+
+from studies.views.figures.panels import GOLD_RGB, GREY, INK, band, rounded
+from studies.views.figures.points import Point, noise_width
+
+_TOP = 0.23  # of the figure's height; what is left belongs to the panels above
+_PANELS = 0.41  # where those begin: in between are their ticks and titles
+
+
+@dataclass(frozen=True)
+class ProgressInfo:
+    """Everything that the row shows, as plain data.
+
+    Parameters
+    ----------
+    points : list of Point
+        Trials to be drawn, by number.
+    records : list of Point
+        Every trial that was better than all complete ones before it, by number.
+    last : int
+        Number of the last finished trial, pruned ones included: they were tried too.
+    noise : float or None
+        Standard deviation of a single training in percentage points, where it has been measured.
+    """
+
+    points: list[Point]
+    records: list[Point]
+    last: int
+    noise: float | None = None
+
+
+def records(points: Sequence[Point]) -> list[Point]:
+    """Return the points, given by number, that are better than all before them."""
+    found: list[Point] = []
+    for point in points:
+        if not found or point.accuracy > found[-1].accuracy:
+            found.append(point)
+    return found
+
+
+def add_progress(figure: go.Figure, info: ProgressInfo, panels: int) -> None:
+    """Add the row below the `panels` panels of `figure`, which give up a good third of their height.
+
+    Nothing is added before the first complete trial.
+    """
+    if not info.records:
+        return
+    bottom, top = _y_range(info)
+    hidden = sum(p.accuracy < bottom for p in info.points)
+    words = f"Trial ({hidden} below {bottom:.0f} % not shown)" if hidden else "Trial"
+    end, pad = max(info.last, 1), 0.01 * max(info.last, 1)
+    x, y = f"x{panels + 1}", "y2"
+    figure.update_layout(
+        {
+            "margin": {"b": 100},
+            "yaxis": {"domain": [_PANELS, 1], "nticks": 8},
+            f"xaxis{panels + 1}": {
+                "anchor": y,
+                "range": [round(-pad, 2), round(end + pad, 2)],
+                **({"dtick": 1} if end < 10 else {}),
+                "ticks": "outside",
+                "showgrid": False,
+                "zeroline": False,
+                "title": {"text": words, "standoff": 9},
+            },
+            "yaxis2": {
+                "anchor": x,
+                "domain": [0, _TOP],
+                "range": [bottom, top],
+                "nticks": 4,
+                "gridcolor": "#e2e8f0",
+                "zeroline": False,
+                "title": {"text": "Best so far (%)", "standoff": 4},
+            },
+        }
+    )
+    for trace in _traces(info):
+        figure.add_trace(trace.update(xaxis=x, yaxis=y, showlegend=False))
+
+
+def _traces(info: ProgressInfo) -> list[go.Scatter]:
+    steps = [*info.records, info.records[-1]]
+    numbers: list[float] = [*(p.trial for p in info.records), info.last]
+    best = [rounded(p.accuracy) for p in steps]
+    traces = []
+    if info.noise is not None:
+        width = noise_width(info.noise)
+        low = [rounded(p.accuracy - width) for p in steps]
+        traces += band(numbers, low, best, GOLD_RGB, "n", shape="hv")
+    return [
+        *traces,
+        go.Scatter(
+            x=[p.trial for p in info.points],
+            y=[rounded(p.accuracy) for p in info.points],
+            mode="markers",
+            legendgroup="p",
+            marker={"size": 3, "color": GREY},
+            hovertemplate="trial %{x}: %{y} %<extra></extra>",
+        ),
+        go.Scatter(
+            x=numbers,
+            y=best,
+            text=[p.trial for p in steps],
+            mode="lines",
+            line={"color": INK, "width": 2, "shape": "hv"},
+            hovertemplate="best so far: %{y} %, trial %{text}<extra></extra>",
+        ),
+    ]
+
+
+def _y_range(info: ProgressInfo) -> tuple[float, float]:
+    """A range that shows the steps; trials far below them are in the panels above."""
+    best, first = info.records[-1].accuracy, info.records[0].accuracy
+    width = 0.0 if info.noise is None else noise_width(info.noise)
+    depth = min(max(best - first + width, 2.0), 8.0)
+    pad = 0.12 * depth
+    return round(best - depth - pad, 2), round(min(best + pad, 100.0), 2)

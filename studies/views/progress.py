@@ -1,0 +1,143 @@
+"""Progress on the terminal: a live bar, or plain lines where nobody watches."""
+
+from types import TracebackType
+from typing import Self
+
+from optuna.trial import TrialState
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+from studies.execution.runner import Progress
+from studies.views.words import duration, params_line, percent
+
+_OUTCOMES = {TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+
+
+class SweepDisplay:
+    """Shows a sweep's progress on `console`; a context manager.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Standard error; a live bar appears only on a terminal.
+    noun : str, default="trial"
+        What is counted.
+    """
+
+    def __init__(self, console: Console, noun: str = "trial") -> None:
+        self._console, self._noun = console, noun
+        self._bar = Bar(
+            TextColumn(f"{noun}s"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[state]}"),
+            console=console,
+        )
+        self._task = self._bar.add_task(f"{noun}s", total=None, state="starting")
+        self._best = Text(f"no {noun} complete yet", style="dim", no_wrap=True, overflow="ellipsis")
+        self._live = Live(
+            Group(self._bar.get_renderable(), self._best),
+            console=console,
+            refresh_per_second=4,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        """Start the live bar."""
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the terminal as it was."""
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Show where the sweep stands; call it a few times a second."""
+        if self._console.is_terminal:
+            self._update_bar(progress)
+        else:
+            self._print_lines(progress)
+
+    def _update_bar(self, progress: Progress) -> None:
+        left = progress.seconds_left
+        state = f"{progress.running} running, {progress.pruned} pruned, {duration(progress.seconds)}"
+        state += "" if left is None else f", about {duration(left)} left"
+        self._bar.update(self._task, completed=progress.finished, total=progress.total, state=state)
+        if progress.best is not None:
+            self._best = Text.assemble(
+                ("best ", "dim"),
+                (percent(progress.best.value or 0.0), "bold green"),
+                (f" ({self._noun} {progress.best.number}): {params_line(progress.best.params)}", ""),
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+        self._live.update(Group(self._bar.get_renderable(), self._best))
+
+    def _print_lines(self, progress: Progress) -> None:
+        finished = progress.finished - len(progress.latest)
+        for trial in progress.latest:
+            finished += trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+            if trial.state == TrialState.COMPLETE:
+                outcome = percent(trial.value or 0.0)
+            else:
+                outcome = _OUTCOMES.get(trial.state, trial.state.name.lower())
+            best = "" if progress.best is None else f"  best {percent(progress.best.value or 0.0)}"
+            width = len(str(progress.total))
+            self._console.print(
+                f"{finished:{width}d}/{progress.total}  {self._noun} {trial.number:<{width}d}  {outcome:>8}"
+                f"{best}  ({params_line(trial.params)})",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+class EpochDisplay:
+    """Shows how many epochs of a few trainings are done; a context manager.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Standard error; a live bar appears only on a terminal.
+    title : str
+        What is being trained.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console, self._title = console, title
+        self._bar = Bar(
+            TextColumn(title),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("epochs"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task(title, total=None)
+
+    def __enter__(self) -> Self:
+        """Start the live bar."""
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the terminal as it was."""
+        if self._console.is_terminal:
+            self._bar.stop()
+
+    def show(self, done: int, total: int) -> None:
+        """Show that `done` of `total` epochs are done."""
+        if self._console.is_terminal:
+            self._bar.update(self._task, completed=done, total=total)
+        elif done % max(1, total // 5) == 0:
+            self._console.print(f"{self._title}: {done} of {total} epochs", highlight=False)

@@ -1,0 +1,128 @@
+"""The report's one-factor experiments and the learning curves, as data and as figures."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from fcnet.hyperparameters import Hyperparameters
+from fcnet.metrics import EpochMetrics
+from studies.views.figures.curves import learning_curves_figure
+from studies.views.figures.one_factor import EXPERIMENTS, configurations, controlled_figure, controlled_info
+
+Records = dict[tuple[Hyperparameters, int], float]
+
+
+def records(effect: float = 0.0, n_seeds: int = 5) -> Records:
+    """Noise of 0.4 points over seeds, and `effect` per doubling of the batch size, below 16."""
+    rng = np.random.default_rng(0)
+    return {
+        (h, seed): 0.83 - effect * math.log2(h.batch_size / 16) + 0.004 * rng.standard_normal()
+        for h in configurations()
+        for seed in range(n_seeds)
+    }
+
+
+def test_the_experiments_are_the_reports() -> None:
+    assert len(configurations()) == 13
+    assert {h.momentum for h in configurations()} == {0.8}
+    assert {h.weight_decay for h in configurations()} == {0.05}
+    assert {h.n_layers for h in configurations()} == {3}
+    batch, rate, hidden = EXPERIMENTS["batch_size"], EXPERIMENTS["learning_rate"], EXPERIMENTS["hidden_units"]
+    assert [h.batch_size for h in batch] == [16, 32, 64, 128, 256]
+    assert {(h.learning_rate, h.hidden_units) for h in batch} == {(0.001, 256)}
+    assert [h.learning_rate for h in rate] == [0.001, 0.005, 0.01, 0.05, 0.1]
+    assert {(h.batch_size, h.hidden_units) for h in rate} == {(64, 256)}
+    assert [h.hidden_units for h in hidden] == [32, 64, 128, 256, 512]
+    assert {(h.batch_size, h.learning_rate) for h in hidden} == {(64, 0.001)}
+
+
+def test_each_value_is_summarised_and_shared_trainings_count_in_each_figure() -> None:
+    made = records()
+    info = controlled_info(made)
+    shared = Hyperparameters(batch_size=64, learning_rate=0.001, hidden_units=256)
+    expected = [made[shared, seed] for seed in range(5)]
+    for experiment, value in zip(info.experiments, (64, 0.001, 256), strict=True):
+        level = next(level for level in experiment.levels if level.value == value)
+        assert level.accuracies == expected
+        assert (level.mean, level.n) == (pytest.approx(np.mean(expected)), 5)
+        assert level.std == pytest.approx(np.std(expected, ddof=1))
+        assert level.low < level.mean < level.high
+
+
+def test_a_real_difference_is_called_real_and_noise_is_not() -> None:
+    batch, rate, _ = controlled_info(records(effect=0.006)).experiments
+    assert batch.sentence.startswith("Batch size: the differences are larger than noise (p = ")
+    assert "corrected for 3 experiments); 16 is 2." in batch.sentence
+    assert batch.sentence.endswith("points above 256.")
+    assert "could be noise" not in batch.sentence
+    assert rate.sentence.startswith("Learning rate: the differences, 0.")
+    assert "could be noise (p = " in rate.sentence
+    assert "larger than noise" not in rate.sentence
+
+
+def test_unfinished_experiments_say_so() -> None:
+    for made in ({}, records(n_seeds=1)):
+        for experiment in controlled_info(made).experiments:
+            assert experiment.test is None
+            assert experiment.sentence.endswith(": too few trainings to tell differences from noise.")
+    finished = controlled_info(records())
+    assert all("too few" not in experiment.sentence for experiment in finished.experiments)
+
+
+def test_the_test_uses_the_seeds_that_all_values_share() -> None:
+    made = records(effect=0.006)
+    complete = controlled_info(made).experiments[0].test
+    extra = {**made, (EXPERIMENTS["batch_size"][4], 99): 0.99}
+    assert controlled_info(extra).experiments[0].test == complete
+
+
+def test_the_figure_shows_means_seeds_and_the_reports_points() -> None:
+    figure = controlled_figure(controlled_info(records(), protocol="report"))
+    data = json.loads(figure.to_json())["data"]
+    crosses = [(t["x"], t["y"]) for t in data if t.get("marker", {}).get("symbol") == "x"]
+    assert crosses == [([16], [83.0]), ([0.005], [83.6]), ([128], [81.5])]
+    seeds = [t for t in data if t.get("name") == "single seed"]
+    assert [len(t["y"]) for t in seeds] == [25, 25, 25]
+    assert figure.layout.yaxis.title.text == "Test accuracy, best epoch (%)"
+    assert "report protocol" in figure.layout.title.text
+    holdout = controlled_figure(controlled_info(records()))
+    assert holdout.layout.yaxis.title.text == "Validation accuracy (%)"
+
+
+def test_the_figure_of_unfinished_experiments_can_be_drawn() -> None:
+    controlled_figure(controlled_info({}))
+    text = controlled_figure(controlled_info(records(n_seeds=1))).to_json()
+    assert "NaN" not in text
+
+
+def run(shift: float, n: int = 3, validation: bool = True) -> list[EpochMetrics]:
+    return [
+        EpochMetrics(
+            epoch=i,
+            objective=1.0,
+            train_loss=0.6 - 0.1 * i,
+            train_accuracy=0.7 + 0.05 * i + shift,
+            validation_loss=0.6 if validation else float("nan"),
+            validation_accuracy=0.75 + shift if validation else float("nan"),
+            seconds=1.0,
+        )
+        for i in range(n)
+    ]
+
+
+def test_learning_curves_show_every_seed_thin_and_the_mean_thick() -> None:
+    data = json.loads(learning_curves_figure([run(0.0), run(0.02)], judged="test").to_json())["data"]
+    accuracy = [t for t in data if t["xaxis"] == "x2"]
+    assert [t["line"]["width"] for t in accuracy] == [1, 1, 3, 1, 1, 3]
+    assert accuracy[2]["y"] == [71.0, 76.0, 81.0]
+    assert [t["name"] for t in data if t.get("showlegend")] == ["training", "test"]
+
+
+def test_learning_curves_of_one_run_without_validation() -> None:
+    data = json.loads(learning_curves_figure([run(0.0, validation=False)]).to_json())["data"]
+    assert [t["name"] for t in data] == ["training", "training"]
+    assert data[0]["y"] == [0.6, 0.5, 0.4]
+    assert data[0]["line"]["width"] == 2
+    assert not json.loads(learning_curves_figure([]).to_json())["data"]
