@@ -1,1 +1,1 @@
-"""Side-by-side runs against peers, each one command."""
+"""Measurements, each one command; peers in `benchmarks.peers`, stress tests in `benchmarks.stress`."""

@@ -17,7 +17,7 @@ import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, PercentilePruner
 
 from fcnet.data import load, shared_split
-from fcnet.trainer import Diverged
+from fcnet.errors import Diverged
 from studies.execution.backend import Job
 from studies.execution.local import ProcessPool
 from studies.execution.objective import training_seed

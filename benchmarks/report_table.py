@@ -18,8 +18,8 @@ from typing import Any
 from scipy import stats
 
 from benchmarks.machine import describe
-from studies.analysis.decisions import summarise
-from studies.views.figures.one_factor import EXPERIMENTS
+from studies.analysis.scores import summarise
+from studies.experiments.one_factor import EXPERIMENTS
 
 FIGURES = {
     "batch_size": ("6", "batch size"),

@@ -16,9 +16,9 @@ import numpy as np
 import optuna
 
 from benchmarks.machine import describe
+from studies.record import trained
 
 PROGRAM = str(Path(__file__).parent.parent / "sweep.py")
-RECORD = "record"
 
 
 def sweep(folder: Path, *arguments: object) -> tuple[list[optuna.trial.FrozenTrial], float, float]:
@@ -74,7 +74,9 @@ def _own(rollup: str) -> float:
 
 def training_seconds(trial: optuna.trial.FrozenTrial) -> float:
     """Return the time that a trial's epochs took in its worker."""
-    return sum(epoch[-1] for epoch in trial.system_attrs[RECORD]["epochs"])
+    left = trained(trial)
+    assert left is not None
+    return left.seconds
 
 
 def span(trials: list[optuna.trial.FrozenTrial]) -> float:

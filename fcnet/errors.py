@@ -1,4 +1,4 @@
-"""Errors that a user can cause and mend."""
+"""Errors that a user can cause and mend, and the one that ends a training."""
 
 
 class UserError(Exception):
@@ -14,3 +14,7 @@ class UsageError(UserError):
     """A value on the command line that cannot be used."""
 
     exit_code = 2
+
+
+class Diverged(Exception):
+    """A training's logits are no longer finite; further epochs cannot mend that."""

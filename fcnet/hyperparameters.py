@@ -27,6 +27,15 @@ class Hyperparameters:
     ------
     ValueError
         If a value lies outside its range; the message names the field, the value and the range.
+
+    Examples
+    --------
+    >>> from fcnet import Hyperparameters
+    >>> Hyperparameters(learning_rate=0.01)
+    Hyperparameters(batch_size=16, learning_rate=0.01, hidden_units=128, momentum=0.8, ...)
+    >>> Hyperparameters(momentum=1.0)
+    Traceback (most recent call last):
+    ValueError: momentum is 1.0, but it must be in [0, 1)
     """
 
     batch_size: int = 16

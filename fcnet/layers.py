@@ -5,6 +5,7 @@ uses again: the array that a call returns is valid until the same call comes aga
 """
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -17,9 +18,17 @@ Array = NDArray[np.floating[Any]]
 # A scale is folded into its array before it leaves the range in which float32 keeps its precision.
 _SMALLEST_SCALE = 1e-20
 
+
+def _has_avx512(config: Mapping[str, Any]) -> bool:
+    """Tell from NumPy's configuration, which leaves out what is empty, whether this processor has AVX-512."""
+    extensions = config.get("SIMD Extensions", {})
+    return not {"X86_V4", "AVX512_SKX"}.isdisjoint(
+        [*extensions.get("baseline", ()), *extensions.get("found", ())]
+    )
+
+
 # OpenBLAS has kernels for AVX-512 that do without the usual copies of both operands, up to so many products.
-_HAS_AVX512 = bool({"X86_V4", "AVX512_SKX"} & set(np.show_config("dicts")["SIMD Extensions"]["found"]))
-_SMALL_PRODUCT = 1_000_000 if _HAS_AVX512 else 0
+_SMALL_PRODUCT = 1_000_000 if _has_avx512(np.show_config("dicts")) else 0
 _NARROWEST_SLICE = 64  # below it, there are more calls than they save
 
 

@@ -36,6 +36,21 @@ class Model:
         SHA-256 of the data set that it was trained on.
     seed, epochs : int
         Of its training.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from fcnet import Hyperparameters, Model, Training, load
+    >>> data, chosen = load("synthetic"), Hyperparameters(batch_size=256, learning_rate=0.01)
+    >>> split = data.split("final")
+    >>> training = Training(split, chosen, epochs=1, seed=0)
+    >>> for epoch in training:
+    ...     pass
+    >>> names, fingerprint = split.class_names, split.fingerprint
+    >>> model = Model(training.network, split.normalisation, names, chosen, fingerprint, seed=0, epochs=1)
+    >>> model.save(Path("model.safetensors"))
+    >>> (Model.load(Path("model.safetensors")).predict(data.images) == model.predict(data.images)).all()
+    np.True_
     """
 
     network: Network

@@ -30,6 +30,17 @@ class Network:
         Draws the initial weights.
     dtype : numpy dtype, default=float32
         float32 or float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fcnet import Hyperparameters, Network
+    >>> shape = Hyperparameters(hidden_units=8, n_layers=2)
+    >>> network = Network(shape, n_features=4, n_classes=3, rng=np.random.default_rng(0))
+    >>> network.logits(np.zeros((5, 4), np.float32)).shape
+    (5, 3)
+    >>> sorted(network.parameters)
+    ['linear0.biases', 'linear0.weights', 'linear1.biases', 'linear1.weights']
     """
 
     def __init__(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fcnet.data import Part, Split
+from fcnet.errors import Diverged
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.layers import Array
 from fcnet.losses import SigmoidCrossEntropy, decide, encode_targets
@@ -16,10 +17,6 @@ from fcnet.network import Network
 
 # Rows between two looks at whether the logits are still finite.
 _ROWS_PER_CHECK = 1024
-
-
-class Diverged(Exception):
-    """A training's logits are no longer finite; further epochs cannot mend that."""
 
 
 class Training:
@@ -41,6 +38,19 @@ class Training:
     ----------
     network : Network
         The network as far as it is trained.
+
+    Examples
+    --------
+    >>> from fcnet import Hyperparameters, Training, load
+    >>> split = load("synthetic").split()
+    >>> training = Training(split, Hyperparameters(batch_size=256, learning_rate=0.01), epochs=3, seed=0)
+    >>> for epoch in training:
+    ...     print(f"epoch {epoch.epoch}: {epoch.validation_accuracy:.0%} of the validation images right")
+    epoch 0: 7...% of the validation images right
+    epoch 1: 7...% of the validation images right
+    epoch 2: 7...% of the validation images right
+
+    Whoever stops iterating stops the training.
     """
 
     def __init__(

@@ -1,6 +1,41 @@
-"""Everything that knows Optuna: the sweep, its storage, its figures and its verdicts.
+"""Everything that knows Optuna: the sweep and what follows it, as the functions that a notebook needs."""
 
-The modules here are the sweep itself: `space` and `samplers` propose, `objective` trains one trial, `runner`
-runs many, `search` goes from the data to the published result, `summary` says what was found, `final` trains
-it. What they rely on stands in the folders beside them, one purpose each.
-"""
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from studies.api import confirm, effects, figure, open_study, report, reproduce, search, train
+    from studies.experiments.results import summarise
+    from studies.experiments.search import Plan, advise
+
+__all__ = [
+    "Plan",
+    "advise",
+    "confirm",
+    "effects",
+    "figure",
+    "open_study",
+    "report",
+    "reproduce",
+    "search",
+    "summarise",
+    "train",
+]
+
+# A name is imported when it is asked for: help and errors do not wait for Optuna.
+_ELSEWHERE = {
+    "Plan": "studies.experiments.search",
+    "advise": "studies.experiments.search",
+    "summarise": "studies.experiments.results",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'studies' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_ELSEWHERE.get(name, "studies.api")), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

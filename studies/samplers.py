@@ -1,4 +1,4 @@
-"""Samplers and pruners by the names that the options of `studies.commands.run` take."""
+"""Samplers and pruners by the names of `studies.choices`."""
 
 import warnings
 from importlib.util import find_spec
@@ -17,7 +17,8 @@ from optuna.samplers import (
     TPESampler,
 )
 
-from fcnet.errors import UserError
+from fcnet.errors import UsageError, UserError
+from studies.choices import PRUNERS, SAMPLERS
 from studies.space import Space, grid
 
 # Samplers that need a package of their own: its module, and the extra that installs it.
@@ -30,7 +31,7 @@ def make_sampler(name: str, *, seed: int, n_trials: int, space: Space) -> BaseSa
     Parameters
     ----------
     name : str
-        One that ``--sampler`` takes.
+        One of `studies.choices.SAMPLERS`.
     seed : int
         The sweep's seed.
     n_trials : int
@@ -42,6 +43,8 @@ def make_sampler(name: str, *, seed: int, n_trials: int, space: Space) -> BaseSa
 
     Raises
     ------
+    UsageError
+        If there is no sampler of that name.
     UserError
         If the sampler's package is missing; the message names the extra that installs it.
     """
@@ -53,6 +56,8 @@ def make_sampler(name: str, *, seed: int, n_trials: int, space: Space) -> BaseSa
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         match name:
+            case "tpe":
+                return TPESampler(seed=here)
             case "random":
                 return RandomSampler(seed=here)
             case "qmc":
@@ -64,18 +69,30 @@ def make_sampler(name: str, *, seed: int, n_trials: int, space: Space) -> BaseSa
             case "cmaes":
                 return CmaEsSampler(seed=here, warn_independent_sampling=False)
             case _:
-                return TPESampler(seed=here)
+                raise _unknown("sampler", name, SAMPLERS)
 
 
 def make_pruner(name: str, *, epochs: int) -> BasePruner:
-    """Make a pruner by its name, one that ``--pruner`` takes, for trainings of that many epochs."""
+    """Make a pruner for trainings of that many epochs by its name.
+
+    Raises
+    ------
+    UsageError
+        If the name is none of `studies.choices.PRUNERS`.
+    """
     match name:
         case "median":
             return MedianPruner(n_startup_trials=10, n_warmup_steps=max(1, epochs // 10))
         case "hyperband":
             return HyperbandPruner(min_resource=max(1, epochs // 10), max_resource=epochs)
-        case _:
+        case "none":
             return NopPruner()
+        case _:
+            raise _unknown("pruner", name, PRUNERS)
+
+
+def _unknown(kind: str, name: str, choices: tuple[str, ...]) -> UsageError:
+    return UsageError(f"there is no {kind} {name!r}: choose from {', '.join(choices)}")
 
 
 class _Grid(GridSampler):

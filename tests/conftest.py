@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sqlite3
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: tests that train share the cores
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every run of the command compiles its modules again
@@ -20,6 +21,44 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "open:sesame/50%"  # of the PostgreSQL user of `login`
+
+# Left out while editing: files that wait for processes, servers and browsers or train much, and in the others
+# what starts the real program or tries many examples.
+SLOW = [
+    *(
+        "access",
+        "advised",
+        "browser_serving",
+        "browser_sweep",
+        "cli",
+        "cluster",
+        "cluster_lost",
+        "confirm",
+        "copy",
+    ),
+    *("data_synthetic", "effects", "faults", "fuzz", "guard", "honesty", "installed", "interruptions"),
+    *(
+        "postgres",
+        "postgres_ownership",
+        "postgres_stopped",
+        "postgres_sweep",
+        "reproduce",
+        "serving",
+        "storage",
+        "storage_ownership",
+        "style",
+        "surrogate",
+        "winner",
+    ),
+]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        in_slow_file = item.path.stem.removeprefix("test_") in SLOW
+        if in_slow_file or "fuzz" in item.name or {"sweep", "start"} & {*item.fixturenames}:
+            item.add_marker(pytest.mark.slow)
+
 
 # A shell's background and nohup let the tests, and all that they start, ignore these signals.
 if threading.current_thread() is threading.main_thread():
@@ -157,11 +196,29 @@ def opened(storage):
     """Return a new database and a study in it whose sampler is random."""
     from studies.samplers import make_sampler
     from studies.space import DEFAULT_SPACE
-    from studies.storage.database import open_study
+    from studies.storage.study import open_study
 
-    study = open_study(storage, "sweep", facts={"format": 1})
+    study = open_study(storage, "sweep", facts=facts())
     study.sampler = make_sampler("random", seed=0, n_trials=0, space=DEFAULT_SPACE)
     return storage, study
+
+
+@pytest.fixture
+def world(tmp_path, tmp_path_factory):
+    """A copy of a study that is searched once."""
+    from searched import World
+
+    template = tmp_path_factory.getbasetemp() / "searched"
+    if not template.exists():
+        template.mkdir()
+        # As many images as the real data have: what so few could show would be next to nothing.
+        World(template, write_images(template / "images.npz", n_train=10_000, n_features=4))
+    with (
+        contextlib.closing(sqlite3.connect(template / "sweep.db")) as source,
+        contextlib.closing(sqlite3.connect(tmp_path / "sweep.db")) as target,
+    ):
+        source.backup(target)
+    return World(tmp_path, template / "images.npz")
 
 
 @pytest.fixture
@@ -170,6 +227,24 @@ def split(images):
     from fcnet.data import load, shared_split
 
     return shared_split(load(str(images)))
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A Dask scheduler of the test's own, without workers yet."""
+    from benchmarks.stress.local_cluster import LocalCluster
+
+    (tmp_path / "dask").mkdir()
+    with LocalCluster(tmp_path / "dask") as running:
+        yield running
+
+
+def facts(**changes):
+    """Return what a study of made-up data depends on."""
+    from studies.record import Facts
+
+    made = {"data": "a", "data_name": "a", "protocol": "holdout", "epochs": 3, "space": {}}
+    return Facts(**{**made, **changes})
 
 
 def job(split, **changes):

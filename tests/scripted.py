@@ -4,12 +4,15 @@ import contextlib
 import io
 
 import numpy as np
+from conftest import facts
 from rich.console import Console
 
 from fcnet.data import Split
+from fcnet.errors import Diverged
 from fcnet.metrics import EpochMetrics
-from fcnet.trainer import Diverged
 from studies.execution.environment import environment
+from studies.execution.experiment import Experiment
+from studies.space import DEFAULT_SPACE
 
 
 class Scripted:
@@ -57,6 +60,40 @@ def noisy(quality, *, spread):
         return float(quality(job.hyperparameters) + spread * np.random.default_rng(entropy).standard_normal())
 
     return accuracy
+
+
+class Asked(Experiment):
+    """An experiment that wants so many trials of whatever the sampler proposes, and concludes nothing."""
+
+    title = "The test"
+
+    def __init__(self, total=10**6, *, timeout=None, enough=lambda trials: None):
+        self.facts, self._total, self.timeout, self._enough = facts(), total, timeout, enough
+
+    def enqueue(self, trials):
+        return []
+
+    def enough(self, trials):
+        return self._enough(trials)
+
+    def total(self, trials):
+        return self._total
+
+    def conclude(self, study):
+        return study
+
+
+class OfSplit(Asked):
+    """Such an experiment, whose trainings see one split."""
+
+    space, seed = DEFAULT_SPACE, 5
+
+    def __init__(self, split, total=10**6, *, may_prune=True, epochs=3, **options):
+        super().__init__(total, **options)
+        self.facts, self._split, self.may_prune = facts(epochs=epochs), split, may_prune
+
+    def split(self, wish):
+        return self._split
 
 
 def metrics(epoch, accuracy):

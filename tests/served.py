@@ -19,6 +19,7 @@ from studies.dashboard.serving import READ_ONLY_BODY, http_server
 
 HOSTS = {"127.0.0.1", "localhost", "::1"}
 PASSWORD = "Käse:brot"
+TOKEN = "a-token"
 NOTE = """# Best trial so far
 
 **0.8** <script>window.attacked = 1</script> <img src="x" onerror="window.attacked = 2"> <b>raw</b>
@@ -110,6 +111,13 @@ def ask(
         connection.endheaders(body)
         response = connection.getresponse()
         return response.status, response.headers, response.read()
+
+
+def admitted(port: int) -> str:
+    """Open the address with the token, and return the cookie that it gives."""
+    status, headers, _ = ask(port, f"/dashboard?token={TOKEN}")
+    assert status == 303
+    return str(headers["Set-Cookie"]).partition(";")[0]
 
 
 def basic(user: str, password: str) -> str:

@@ -1,11 +1,19 @@
 """Every piece of advice appears where it should and stays away where it should not."""
 
 import numpy as np
+import optuna
 import pytest
+from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
 
-from studies.analysis.advice import boundary_warnings, noise_floor, outlook, selection_bias
-from studies.space import DEFAULT_SPACE, narrowed
+from studies.analysis.advice import edges, outlook, selection_bias
+from studies.samplers import make_pruner
+from studies.space import DEFAULT_SPACE, axes, narrowed
+
+Array = NDArray[np.float64]
+NAN, NOISE = float("nan"), 0.003
+AXES = axes(DEFAULT_SPACE)
 
 MIDDLE = {
     "batch_size": 64,
@@ -18,7 +26,7 @@ MIDDLE = {
 
 
 def test_a_winner_in_the_middle_is_not_warned_about() -> None:
-    assert boundary_warnings(MIDDLE, DEFAULT_SPACE) == []
+    assert edges(MIDDLE, AXES) == []
 
 
 @pytest.mark.parametrize(
@@ -36,32 +44,27 @@ def test_a_winner_in_the_middle_is_not_warned_about() -> None:
 def test_a_winner_at_an_edge_is_told_the_wider_range(
     name: str, value: float, side: str, old: str, wider: str
 ) -> None:
-    assert boundary_warnings({**MIDDLE, name: value}, DEFAULT_SPACE) == [
+    assert [edge.sentence() for edge in edges({**MIDDLE, name: value}, AXES)] == [
         f"{name} {value} is at the {side} end of its range {old}: try --range {name}={wider}."
     ]
     narrowed([f"{name}={wider}"])  # the advice can be followed as it is printed
 
 
 def test_natural_bounds_are_no_warning() -> None:
-    assert boundary_warnings({**MIDDLE, "momentum": 0.0, "weight_decay": 1e-6}, DEFAULT_SPACE) == []
-    assert boundary_warnings({"hidden_units": 1}, {"hidden_units": IntDistribution(1, 64, log=True)}) == []
+    assert edges({**MIDDLE, "momentum": 0.0, "weight_decay": 1e-6}, AXES) == []
+    narrow = axes({"hidden_units": IntDistribution(1, 64, log=True)})
+    assert edges({"hidden_units": 1}, narrow) == []
 
 
 def test_the_scale_of_the_range_counts() -> None:
     linear, log = FloatDistribution(1e-4, 1.0), FloatDistribution(1e-4, 1.0, log=True)
-    assert boundary_warnings({"learning_rate": 0.01}, {"learning_rate": linear}) != []
-    assert boundary_warnings({"learning_rate": 0.01}, {"learning_rate": log}) == []
+    assert edges({"learning_rate": 0.01}, axes({"learning_rate": linear})) != []
+    assert edges({"learning_rate": 0.01}, axes({"learning_rate": log})) == []
 
 
 def test_single_values_and_categories_are_passed_over() -> None:
     space = {"n_layers": IntDistribution(3, 3), "momentum": CategoricalDistribution([0.5, 0.9])}
-    assert boundary_warnings({"n_layers": 3, "momentum": 0.9}, space) == []
-
-
-def test_noise_is_pooled_over_the_groups() -> None:
-    # Sums of squares 0.5 and 2 over 1 + 2 degrees of freedom.
-    assert noise_floor([[0.0, 1.0], [4.0, 5.0, 6.0], [9.0]]) == pytest.approx((2.5 / 3) ** 0.5)
-    assert noise_floor([[0.8], []]) is None
+    assert edges({"n_layers": 3, "momentum": 0.9}, axes(space)) == []
 
 
 def test_the_winners_curse_matches_simulation() -> None:
@@ -107,6 +110,78 @@ def test_the_expected_gain_is_the_gain_in_truth() -> None:
         predicted.append(outlook(list(scores[:40]), 0.004, horizon=40).gain)
         actual.append(truth[scores.argmax()] - truth[:40][scores[:40].argmax()])
     assert np.mean(predicted) == pytest.approx(np.mean(actual), rel=0.3)
+
+
+def gains(n_seen: int, horizon: int, *, truth: float, noise: float) -> tuple[float, float]:
+    """Expected gain of the next trials, and what it is in truth, over many sweeps of random search."""
+    rng = np.random.default_rng(5)
+    predicted, actual = [], []
+    for _ in range(400):
+        quality = 0.82 + truth * rng.standard_normal(n_seen + horizon)
+        scores = quality + noise * rng.standard_normal(n_seen + horizon)
+        predicted.append(outlook(list(scores[:n_seen]), noise, horizon=horizon).gain)
+        actual.append(quality[scores.argmax()] - quality[:n_seen][scores[:n_seen].argmax()])
+    return float(np.mean(predicted)), float(np.mean(actual))
+
+
+def test_a_score_that_is_only_luckier_is_no_gain() -> None:
+    predicted, actual = gains(60, 60, truth=0.004, noise=0.006)
+    assert predicted == pytest.approx(actual, rel=0.4)  # it is 3.2 times as much where noise counts as gain
+
+
+def completed(curves: Array) -> Array:
+    """Final scores under the default pruner's rule, NaN where it prunes; curves of shape (n, epochs)."""
+    best, kept = np.maximum.accumulate(curves, axis=1), list[int]()
+    for i in range(len(curves)):
+        if len(kept) >= 10 and (best[i] < np.median(curves[kept], axis=0))[2:-1].any():
+            continue
+        kept.append(i)
+    scores = np.full(len(curves), np.nan)
+    scores[kept] = curves[kept, -1]
+    return scores
+
+
+def learning_curves(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """True qualities, and curves of 20 epochs that rise to them at different speeds, with noise."""
+    quality = 0.82 + 0.010 * rng.standard_normal(n)
+    lag = 0.05 * np.exp(rng.standard_normal(n))
+    curves = quality[:, None] - lag[:, None] * 0.6 ** np.arange(20) + NOISE * rng.standard_normal((n, 20))
+    return quality, curves
+
+
+def test_the_rule_that_is_replayed_is_the_default_pruners() -> None:
+    _, curves = learning_curves(80, np.random.default_rng(7))
+    study = optuna.create_study(direction="maximize", pruner=make_pruner("median", epochs=20))
+    for curve in curves:
+        trial = study.ask()
+        for epoch, value in enumerate(curve):
+            trial.report(value, epoch)
+            if epoch < 19 and trial.should_prune():
+                study.tell(trial, state=TrialState.PRUNED)
+                break
+        else:
+            study.tell(trial, curve[-1])
+    kept = np.isfinite(completed(curves))
+    assert list(kept) == [t.state == TrialState.COMPLETE for t in study.trials]
+    assert 0.1 < kept.mean() < 0.5
+
+
+def test_the_gain_of_a_sweep_with_the_default_pruner_is_the_gain_in_truth() -> None:
+    rng = np.random.default_rng(8)
+    predicted, actual = [], []
+    for _ in range(500):
+        quality, curves = learning_curves(300, rng)
+        scores = completed(curves)
+        if np.isfinite(scores[:150]).sum() >= 20:
+            predicted.append(outlook(list(scores[:150]), NOISE, horizon=150).gain)
+            actual.append(quality[np.nanargmax(scores)] - quality[np.nanargmax(scores[:150])])
+    assert np.mean(predicted) == pytest.approx(np.mean(actual), rel=0.25)
+
+
+def test_pruned_trials_are_no_scores() -> None:
+    scores = list(0.85 + 0.010 * np.random.default_rng(9).standard_normal(40))
+    assert outlook([value for score in scores for value in (score, NAN)], NOISE).n_trials == 40
+    assert np.isnan(outlook([*scores[:19], *[NAN] * 50], NOISE).gain)
 
 
 def test_a_few_hopeless_trainings_do_not_change_the_outlook() -> None:

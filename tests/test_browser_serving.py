@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import optuna
+import optuna_dashboard
 import pytest
 from browser import chromium, console_errors
 from playwright.sync_api import Browser, Page, expect
-from served import Sweep, make_sweep, running
+from served import TOKEN, Sweep, make_sweep, running
 
-from studies.dashboard.serving import application
+from studies.dashboard.serving import UPLOAD_BODY, application
 
 TALL = {"width": 1400, "height": 2600}
 
@@ -89,18 +91,47 @@ def test_an_html_artifact_is_downloaded_not_shown(page: Page, study: str, sweep:
     assert page.evaluate("window.attacked") is None
 
 
+def edit_note(page: Page) -> None:
+    page.locator("button:has([data-testid=EditIcon]), button:has([data-testid=CreateIcon])").first.click()
+    page.locator("textarea").first.fill("changed by hand")
+    page.get_by_role("button", name="Save").click()
+
+
 def test_a_refused_change_is_explained_on_the_page(page: Page, study: str) -> None:
     page.goto(f"{study}/note")
-    page.locator("button:has([data-testid=EditIcon]), button:has([data-testid=CreateIcon])").first.click()
-    page.locator("textarea").first.fill("changed")
-    page.get_by_role("button", name="Save").click()
+    edit_note(page)
     expect(page.get_by_text("This dashboard is read-only")).to_be_visible()
+
+
+def test_a_note_is_edited_by_who_opened_the_address_with_the_token(page: Page, tmp_path: Path) -> None:
+    sweep = make_sweep(tmp_path)
+    app = application(sweep.storage(), allow_edit=True, allowed_hosts={"127.0.0.1"}, token=TOKEN)
+
+    def note() -> str:
+        return optuna_dashboard.get_note(optuna.load_study(study_name="small", storage=sweep.url))
+
+    with running(app, body_limit=UPLOAD_BODY) as port:
+        address = f"http://127.0.0.1:{port}/dashboard/studies/1/note"
+        page.goto(address)
+        edit_note(page)
+        expect(page.get_by_text("Only a browser that has opened the address with the token")).to_be_visible()
+        assert "changed by hand" not in note()
+        page.goto(f"{address}?token={TOKEN}")
+        assert page.url == address
+        assert page.evaluate("document.cookie") == ""
+        with page.expect_response(lambda response: response.request.method == "PUT") as saved:
+            edit_note(page)
+        assert (saved.value.status, note()) == (204, "changed by hand")
 
 
 def test_another_site_can_neither_frame_nor_read_nor_change(page: Page, sweep: Sweep) -> None:
     """`localhost` and `127.0.0.1` are two sites to the browser, and both lead to the dashboard."""
     app = application(
-        sweep.storage(), allow_edit=True, allowed_hosts={"127.0.0.1"}, artifact_dir=sweep.artifact_dir
+        sweep.storage(),
+        allow_edit=True,
+        allowed_hosts={"127.0.0.1"},
+        token=TOKEN,
+        artifact_dir=sweep.artifact_dir,
     )
 
     def stranger(environ, start_response):  # type: ignore[no-untyped-def]
@@ -116,9 +147,10 @@ def test_another_site_can_neither_frame_nor_read_nor_change(page: Page, sweep: S
         ];
     }"""
     with running(app) as port, running(stranger) as other:
+        address = f"http://127.0.0.1:{port}"
+        page.goto(f"{address}/dashboard?token={TOKEN}")  # who is attacked may change things
         page.goto(f"http://localhost:{other}/")
         assert page.title() == "elsewhere"
-        address = f"http://127.0.0.1:{port}"
         assert page.evaluate(attack, [address, sweep.artifact_path]) == ["refused"] * 3
         errors = console_errors(page)
         page.evaluate(

@@ -82,6 +82,9 @@ def test_the_same_seed_and_one_worker_give_identical_trials(sweep, images, tmp_p
         sweep("--trials", n, *options, cwd=tmp_path / folder)
         results.append([(t.params, t.value, t.intermediate_values) for t in trials_of(tmp_path / folder)])
     assert results[0] == results[1]
+    assert results[0][1][0] != results[2][1][0]  # the seed reaches the sampler
+    assert results[0][0][0] == results[2][0][0]  # trial 0 is the baseline
+    assert results[0][0][2] != results[2][0][2]  # and the trainings
     assert results[0][1] != results[2][1]  # trial 0 is the baseline, whatever the seed
 
 

@@ -1,25 +1,27 @@
-"""Moving a study to another database: everything, or nothing."""
+"""Copying a study to another database: everything, or nothing."""
 
 import contextlib
+import json
 import math
 import sqlite3
-from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import optuna
 import optuna_dashboard
 import plotly.graph_objects as go
 import pytest
+from conftest import PASSWORD, facts
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 
 from fcnet.errors import UserError
-from studies.storage import copying
 from studies.storage.copying import copy_study
-from studies.storage.database import connect, load_study, open_study
-from studies.storage.retrying import PatientStorage
+from studies.storage.database import connect
+from studies.storage.retrying import RetryingStorage
+from studies.storage.study import load_study, open_study
 
 DISTRIBUTIONS = {
     "learning_rate": FloatDistribution(3e-4, 1e-1, log=True),
@@ -28,9 +30,9 @@ DISTRIBUTIONS = {
 }
 
 
-def fill(storage: PatientStorage, artifacts: Path) -> Study:
+def fill(storage: RetryingStorage, artifacts: Path) -> Study:
     """Make a study that has something of everything."""
-    study = open_study(storage, "a", facts={"epochs": 20, "space": {"x": [0.1, 1 / 3]}})
+    study = open_study(storage, "a", facts=facts())
     params: dict[str, Any] = {"learning_rate": 0.1 / 3, "hidden_units": 100, "kind": None}
     for value, state in (
         (1 / 3, TrialState.COMPLETE),
@@ -100,98 +102,150 @@ def target(tmp_path: Path) -> str:
     """Return the address of a database that holds another study, so that ids differ."""
     url = f"sqlite:///{tmp_path / 'target.db'}"
     with contextlib.closing(connect(url, create=True)) as storage:
-        other = open_study(storage, "other", facts={})
+        other = open_study(storage, "other", facts=facts())
         for _ in range(5):
             other.add_trial(create_trial(value=0.0))
     return url
 
 
-def test_the_copy_has_everything_the_original_has(source, target):
-    copy_study(source, target, "a")
-    with (
-        contextlib.closing(connect(source, create=False)) as old,
-        contextlib.closing(connect(target, create=False)) as new,
-    ):
-        before, after = contents(load_study(old, "a")), contents(load_study(new, "a"))
-        assert len(before[-1]) == 7
-        assert "note of trial 3" in before[-1][4]["body"]
-        assert after == before
-        assert load_study(new, "a").trials[0].datetime_start.date() == datetime.now().date()
-        assert len(load_study(new, "other").trials) == 5
+def copy(source: str, target: str, name: str = "a") -> int:
+    return copy_study(source, target, name, say=lambda _: None)
 
 
-def test_a_copy_goes_on_like_the_original(source, target):
-    copy_study(source, target, "a")
+def contents_at(url: str, name: str = "a") -> list[object]:
+    with contextlib.closing(connect(url, create=False)) as storage:
+        return contents(load_study(storage, name))
+
+
+def names_at(url: str) -> list[str]:
+    with contextlib.closing(connect(url, create=False)) as storage:
+        return [study.study_name for study in storage.get_all_studies()]
+
+
+def test_a_copy_has_everything_and_goes_on_like_the_original(source, target):
+    before = contents_at(source)
+    assert copy(source, target) == 6
+    after = contents_at(target)
+    assert len(after[-1]) == 7
+    assert "note of trial 3" in after[-1][4]["body"]
+    assert after == before
     with contextlib.closing(connect(target, create=False)) as storage:
+        assert len(load_study(storage, "other").trials) == 5
+        trial = load_study(storage, "a").ask()
+        assert (trial.number, trial.suggest_int("hidden_units", 32, 512, log=True)) == (5, 128)
+
+
+def test_a_study_moves_to_postgresql_and_back(source, database, tmp_path):
+    copy(source, database)
+    copy(database, f"sqlite:///{tmp_path / 'back.db'}")
+    assert contents_at(database) == contents_at(f"sqlite:///{tmp_path / 'back.db'}") == contents_at(source)
+
+
+def test_a_note_of_no_trial_is_left_behind(source, target):
+    with contextlib.closing(connect(source, create=False)) as storage:
+        study_id = storage.get_study_id_from_name("a")
+        storage.set_study_system_attr(study_id, "dashboard:6:note_ver", 1)  # what optuna.copy_study leaves
+        storage.set_study_system_attr(study_id, "dashboard:99:note_ver", 1)
+        assert storage.get_all_trials(study_id)[-1]._trial_id == 6
+    copy(source, target)
+    with contextlib.closing(connect(target, create=False)) as storage:
+        attrs = storage.get_study_system_attrs(storage.get_study_id_from_name("a"))
+        assert "dashboard:11:note_ver" in attrs
+        assert "dashboard:99:note_ver" not in attrs
+
+
+def test_a_study_that_is_being_swept_is_copied_as_it_was_at_one_moment(source, target, monkeypatch):
+    before = contents_at(source)
+    create = RetryingStorage.create_new_trial
+
+    with contextlib.closing(connect(source, create=False)) as storage:
         study = load_study(storage, "a")
-        trial = study.ask()
-        assert trial.suggest_int("hidden_units", 32, 512, log=True) == 128
-        study.tell(trial, 0.9)
-        assert [trial.number for trial in study.trials] == list(range(6))
 
+        def go_on_meanwhile(self: RetryingStorage, *arguments: Any) -> int:
+            if self.url == target:
+                create(storage, study._study_id, create_trial(value=0.25))
+            return create(self, *arguments)
 
-def test_a_target_is_made_if_it_is_not_there(tmp_path, source):
-    copy_study(source, f"sqlite:///{tmp_path / 'new.db'}", "a")
-    with contextlib.closing(connect(f"sqlite:///{tmp_path / 'new.db'}", create=False)) as storage:
-        assert [trial.state.name for trial in load_study(storage, "a").trials] == [
-            "COMPLETE",
-            "PRUNED",
-            "COMPLETE",
-            "FAIL",
-            "RUNNING",
-            "WAITING",
-        ]
+        monkeypatch.setattr(RetryingStorage, "create_new_trial", go_on_meanwhile)
+        assert copy(source, target) == 6
+        assert len(study.trials) == 12
+    assert contents_at(target) == before
 
 
 def test_refusals_copy_nothing(tmp_path, source, target):
     with pytest.raises(UserError, match=r"no study 'b' in .*: choose one with --study: a"):
-        copy_study(source, target, "b")
+        copy(source, target, "b")
     with pytest.raises(UserError, match=r"no database .*none\.db here"):
-        copy_study(f"sqlite:///{tmp_path / 'none.db'}", target, "a")
-    copy_study(source, target, "a")
-    with contextlib.closing(connect(target, create=False)) as storage:
-        before = contents(load_study(storage, "a"))
-        with pytest.raises(UserError, match=r"a study 'a' in .* already: nothing was copied"):
-            copy_study(source, target, "a")
-        assert contents(load_study(storage, "a")) == before
+        copy(f"sqlite:///{tmp_path / 'none.db'}", target)
+    with pytest.raises(UserError, match=r"a study 'a' in .* already: nothing was copied"):
+        copy(source, source)
+    assert names_at(target) == ["other"]
 
 
-@pytest.mark.parametrize(
-    ("trigger", "sentence"),
-    [
-        (
-            "BEFORE INSERT ON trial_intermediate_values WHEN NEW.step = 3"
-            " BEGIN SELECT RAISE(ABORT, 'the database or disk is full'); END",
-            "has no room left on its disk",
-        ),
-        (
-            "AFTER INSERT ON trial_params WHEN NEW.param_name = 'learning_rate'"
-            " BEGIN UPDATE trial_params SET param_value = 0.033333 WHERE param_id = NEW.param_id; END",
-            "differs from the original in trial_params",
-        ),
-    ],
-)
-def test_a_copy_that_fails_or_differs_leaves_nothing(tmp_path, source, target, trigger, sentence):
+TROUBLE = {
+    "BEFORE INSERT ON trial_intermediate_values WHEN NEW.step = 3"
+    " BEGIN SELECT RAISE(ABORT, 'the database or disk is full'); END": "has no room left on its disk",
+    "AFTER INSERT ON trial_params BEGIN UPDATE trial_params SET param_value = 0.033333"
+    " WHERE param_id = NEW.param_id AND param_name = 'learning_rate'; END": "differs from the original",
+    "AFTER INSERT ON trial_values BEGIN UPDATE trials SET datetime_start = NULL"
+    " WHERE trial_id = NEW.trial_id; END": "differs from the original",
+    "AFTER INSERT ON study_user_attributes BEGIN UPDATE study_user_attributes SET value_json = '1'"
+    " WHERE study_id = NEW.study_id; END": "differs from the original: it was not kept",
+}
+
+
+@pytest.mark.parametrize("trigger", TROUBLE)
+def test_a_copy_that_fails_or_differs_leaves_nothing(tmp_path, source, target, trigger):
     with contextlib.closing(sqlite3.connect(tmp_path / "target.db")) as connection:
         connection.execute(f"CREATE TRIGGER trouble {trigger}")
-        before = list(connection.iterdump())
-        with pytest.raises(UserError, match=sentence):
-            copy_study(source, target, "a")
-        assert list(connection.iterdump()) == before
+        before = contents_at(target, "other")
+        with pytest.raises(UserError, match=TROUBLE[trigger]):
+            copy(source, target)
+        counted = "SELECT count(*) FROM studies UNION ALL SELECT count(*) FROM trials"
+        assert connection.execute(counted).fetchall() == [(1,), (5,)]
+    assert contents_at(target, "other") == before
 
 
-def test_a_study_that_is_being_swept_is_copied_as_it_was_at_one_moment(source, target, monkeypatch):
-    with contextlib.closing(connect(source, create=False)) as storage:
-        study = load_study(storage, "a")
-        original = copying._copy
+def test_an_interrupted_copy_leaves_nothing(source, target, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
 
-        def write_meanwhile(*arguments: Any) -> None:
-            study.add_trial(create_trial(value=0.25))
-            original(*arguments)
-            study.add_trial(create_trial(value=0.75))
+    monkeypatch.setattr(RetryingStorage, "set_study_user_attr", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        copy(source, target)
+    assert names_at(target) == ["other"]
 
-        monkeypatch.setattr(copying, "_copy", write_meanwhile)
-        copy_study(source, target, "a")
-        assert len(study.trials) == 8
-    with contextlib.closing(connect(target, create=False)) as storage:
-        assert load_study(storage, "a").trials[-1].value == 0.25
+
+def test_a_part_that_cannot_be_taken_away_is_told(tmp_path, source, target):
+    with contextlib.closing(sqlite3.connect(tmp_path / "target.db")) as connection:
+        for number, event in enumerate(("INSERT ON study_system_attributes", "DELETE ON studies")):
+            connection.execute(f"CREATE TRIGGER t{number} BEFORE {event} BEGIN DELETE FROM none; END")
+    with pytest.raises(UserError, match=r"lost its tables.*stayed: take it away with optuna delete-study"):
+        copy(source, target)
+    with (
+        contextlib.closing(connect(target, create=False)) as storage,
+        pytest.raises(UserError, match="not made"),
+    ):
+        open_study(storage, "a", facts=facts())  # it has no facts yet
+
+
+def test_the_command_says_what_it_copied_and_refuses_to_do_it_twice(sweep, source):
+    said = json.loads(
+        sweep("copy", "--from", source, "--study", "a", "--to", "sqlite:///b.db", "--format", "json").stdout
+    )
+    assert said == {"study": "a", "storage": "sqlite:///b.db", "n_trials": 6}
+    again = sweep("copy", "--from", "sqlite:///b.db", "--study", "a", "--to", source, check=False)
+    assert again.returncode == 1
+    assert f"there is a study 'a' in {source} already: nothing was copied" in again.stderr
+    assert sweep("copy", check=False).returncode == 2
+    out = sweep("copy", "--from", "sqlite:///b.db", "--study", "a", "--to", "sqlite:///c.db").stdout
+    assert "Copied the study 'a' with 6 trials to sqlite:///c.db; the copy was compared" in out
+
+
+def test_no_password_is_shown(sweep, source, login):
+    secret = login.replace("sweeper@", f"sweeper:{quote(PASSWORD, safe='')}@")
+    for code in (0, 1):
+        done = sweep("copy", "--from", source, "--study", "a", "--to", secret, check=False)
+        assert done.returncode == code
+        assert "postgresql://sweeper:***@/sweep" in done.stdout + done.stderr
+        assert "sesame" not in done.stdout + done.stderr

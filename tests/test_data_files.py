@@ -12,69 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from datafiles import FUZZ, WRITERS, Arrays, Calls, arrays, npz, python2_pickle, read
+from hypothesis import given
 from hypothesis import strategies as st
+from test_data_pickles import BOMBS, HOSTILE
 
-from fcnet.data import Dataset, files, load
+from fcnet.data import files, load
 from fcnet.errors import UserError
-
-# FUZZ_EXAMPLES=100000 pytest tests/test_data_files.py tests/test_data_cifar10.py -k fuzz runs for longer.
-FUZZ = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "300")),
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    database=None,
-)
-Arrays = dict[str, Any]
-
-
-def arrays(features: tuple[int, ...] = (12,), dtype: str = "uint8") -> Arrays:
-    rng = np.random.default_rng(0)
-    return {
-        "train_data": rng.integers(0, 256, size=(20, *features)).astype(dtype),
-        "train_labels": np.arange(20).reshape(20, 1) % 2,
-        "test_data": rng.integers(0, 256, size=(6, *features)).astype(dtype),
-        "test_labels": np.arange(6).reshape(6, 1) % 2,
-    }
-
-
-def npz(content: Arrays) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, **content)
-    return file.getvalue()
-
-
-def python2_pickle(content: Arrays) -> bytes:
-    """Write the bytes that Python 2's cPickle writes: text and array contents are byte strings."""
-
-    def text(value: bytes) -> bytes:
-        if len(value) < 256:
-            return b"U" + struct.pack("<B", len(value)) + value
-        return b"T" + struct.pack("<i", len(value)) + value
-
-    def number(value: int) -> bytes:
-        return b"J" + struct.pack("<i", value)
-
-    out = [b"\x80\x02}("]
-    for key, array in content.items():
-        kind, order = array.dtype.str[1:], array.dtype.str[:1]
-        out += [text(key.encode()), b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"]
-        out += [number(0), b"\x85", text(b"b"), b"\x87R(", number(1), b"("]
-        out += [*map(number, array.shape), b"tcnumpy\ndtype\n", text(kind.encode()), number(0), number(1)]
-        out += [b"\x87R(", number(3), text(order.encode()), b"NNN", number(-1), number(-1), number(0), b"tb"]
-        out += [b"\x89", text(array.tobytes()), b"tb"]
-    return b"".join(out) + b"u."
-
-
-def python3_pickle(protocol: int) -> Callable[[Arrays], bytes]:
-    return lambda content: pickle.dumps(content, protocol)
-
-
-WRITERS = {"npz": npz, "python2": python2_pickle} | {f"python3-{p}": python3_pickle(p) for p in (2, 3, 4, 5)}
-
-
-def read(content: bytes) -> Dataset:
-    return files.read(io.BytesIO(content), "some.file")
 
 
 @pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS.keys())
@@ -89,13 +33,6 @@ def test_every_format_gives_the_same_data(writer: Callable[[Arrays], bytes], tmp
     assert (data.name, data.class_names, data.test_size) == ("data.bin", ("0", "1"), 6)
     assert data.labels.dtype == np.int64
     assert data.fingerprint == read(npz(expected)).fingerprint
-
-
-def test_pickles_of_column_major_and_big_endian_arrays() -> None:
-    content = arrays(dtype=">f4")
-    content["train_data"] = np.asfortranarray(content["train_data"])
-    for protocol in (2, 5):
-        np.testing.assert_array_equal(read(pickle.dumps(content, protocol)).images, content["train_data"])
 
 
 def test_npz_with_the_other_names_and_image_shapes() -> None:
@@ -183,68 +120,6 @@ def test_a_file_above_the_limit(tmp_path: Path) -> None:
         load(str(tmp_path / "large.npz"))
 
 
-class Calls:
-    def __init__(self, target: Path) -> None:
-        self._target = target
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {self._target}",)
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_a_pickle_that_calls_os_system_runs_nothing(protocol: int, tmp_path: Path) -> None:
-    target = tmp_path / "touched"
-    with pytest.raises(UserError, match=r"more than NumPy arrays.*posix system.*none of it was run"):
-        read(pickle.dumps(arrays() | {"extra": Calls(target)}, protocol))
-    assert not target.exists()
-
-
-HOSTILE = {
-    "eval": b"\x80\x02cbuiltins\neval\nU\x041+1\x85R.",
-    "object array": pickle.dumps({"train_data": np.array([[object()]], dtype=object)}, 2),
-    "structured array": pickle.dumps({"train_data": np.zeros(3, dtype="i4,f8")}, 2),
-    "a list": pickle.dumps([1, 2, 3], 2),
-    "a number": b"\x80\x02K\x01.",
-    "persistent id": b"\x80\x02Pabc\n.",
-    "extension code": b"\x80\x02\x82\x01.",
-    "huge memo index": b"\x80\x02}r\xff\xff\xff\xff.",
-    "huge bytes": b"\x80\x04\x8e" + struct.pack("<Q", 1 << 62) + b"x.",
-    "huge bytearray": b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b"x.",
-    "huge frame": b"\x80\x04\x95" + struct.pack("<Q", 1 << 62) + b"}.",
-    "huge integer": b"\x80\x02\x8b" + struct.pack("<i", 1 << 30) + b"\x01.",
-    "negative length": b"\x80\x02T" + struct.pack("<i", -5) + b".",
-    "many copies": b"\x80\x02}" + b"2" * 10_000 + b".",
-    "doubling tuples": b"\x80\x02)" + b"q\x00h\x00\x86" * 5_000 + b".",
-    "tuple as key": b"\x80\x02}))s.",
-    "no mark": b"\x80\x02u.",
-    "empty stack": b"\x80\x02.",
-    "endless name": b"\x80\x02c" + b"n" * 1_000,
-    "name that is no text": b"\x80\x04}}\x93.",
-    "later protocol": b"\x80\xff.",
-    "no shape": python2_pickle(arrays()).replace(b"J\x14\x00\x00\x00", b"J\xff\xff\xff\xff", 1),
-    "more rows than bytes": python2_pickle(arrays()).replace(b"J\x14\x00\x00\x00", b"J\xff\xff\xff\x7f", 1),
-}
-
-
-@pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_pickles_end_in_a_sentence(case: str) -> None:
-    with pytest.raises(UserError, match=r"some.file (is a|lacks)"):
-        read(HOSTILE[case])
-
-
-def test_a_pickle_of_very_many_opcodes_is_given_up() -> None:
-    with pytest.raises(UserError, match="more than 1000 opcodes"):
-        read(b"\x80\x02" + b"N" * 1_000_000 + b".")
-
-
-def test_the_same_bytes_cannot_make_many_arrays() -> None:
-    content = b"B" + struct.pack("<i", 10_000) + bytes(10_000) + b"q\x00"
-    dtype = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87Rq\x01"
-    array = b"cnumpy._core.numeric\n_frombuffer\n(h\x00h\x01M\x10\x27\x85U\x01CtR"
-    with pytest.raises(UserError, match="the same bytes in several arrays"):
-        read(b"\x80\x04" + content + dtype + array * 50 + b".")
-
-
 @pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS.keys())
 def test_a_file_cut_anywhere_ends_in_a_sentence(writer: Callable[[Arrays], bytes]) -> None:
     content = writer(arrays())
@@ -296,7 +171,11 @@ def test_a_zip_bomb_that_lies_about_its_size_is_cut_short() -> None:
         read(lying)
 
 
-SEEDS = [writer(arrays()) for writer in WRITERS.values()] + [*HOSTILE.values(), _zip(_npy("{}"))]
+SEEDS = [writer(arrays()) for writer in WRITERS.values()] + [
+    *HOSTILE.values(),
+    *BOMBS.values(),
+    _zip(_npy("{}")),
+]
 
 
 @FUZZ

@@ -6,9 +6,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, SLOW
 
-import sweep as program
+from studies.commands import main as program
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
@@ -29,8 +29,42 @@ def commands():
 @pytest.mark.parametrize(("page", "line"), list(commands()))
 def test_every_command_in_the_documents_is_understood(page, line):
     words = [PLACEHOLDERS.get(word, word) for word in shlex.split(line)[2:] if word != "--help"]
-    given = words if words and words[0] in program.COMMANDS else ["run", *words]
-    assert program._parser().parse_args(given).run
+    call, _ = program.read(words)
+    assert callable(call)
+
+
+def options():
+    """Yield every option of every command: the command, the option's name, its metavar and its help."""
+    for command in program.COMMANDS:
+        for action in program.make_parser(command)._actions:
+            if action.option_strings:
+                yield command, action.option_strings[-1], action.metavar, action.help
+
+
+def test_an_option_is_the_same_in_every_command():
+    own = {  # what these say differs from command to command
+        "--seeds", "--study", "--out", "--protocol", "--data",
+    }  # fmt: skip
+    metavars, helps = {}, {}
+    for _, name, metavar, text in options():
+        assert metavars.setdefault(name, metavar) == metavar, name
+        assert name in own or helps.setdefault(name, text) == text, name
+    readers = [command for command, name, *_ in options() if name == "--format"]
+    assert {*program.COMMANDS} - {*readers} == {"dashboard"}
+    assert [command for command, name, *_ in options() if name == "--debug"] == [*program.COMMANDS]
+
+
+def test_pages_messages_and_help_use_the_same_nouns():
+    metavars = {name: metavar for _, name, metavar, _ in options()}
+    shown = re.compile(r"(--[a-z-]+)[ =]([A-Z][A-Z:=]*)\b")
+    for path in [*PAGES, *(ROOT / "fcnet").rglob("*.py"), *(ROOT / "studies").rglob("*.py")]:
+        for name, noun in shown.findall(path.read_text()):
+            if (name, noun) not in (("--data", "FILE"), ("--name", "VALUE")):  # a file; any option
+                assert metavars.get(name) == noun, f"{path.name}: {name} {noun}"
+    glossary = (ROOT / "docs" / "glossary.md").read_text()
+    for noun in ("trial", "study", "epoch", "sampler", "protocol"):
+        assert re.search(rf"^\| {noun} \|", glossary, re.MULTILINE), noun
+        assert any(name.removeprefix("--").removesuffix("s") == noun for name in metavars), noun
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -51,6 +85,21 @@ def test_integration_calls_exactly_the_test_command_of_the_readme():
     readme = (ROOT / "README.md").read_text()
     (command,) = re.findall(r"```sh\n(.*pytest)\n```", readme)
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_checks_before_a_commit_are_those_of_the_test_run():
+    from test_style import CHECKS
+
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    entries = [line.removeprefix(".venv/bin/") for line in re.findall(r"entry: (.*)", hooks)]
+    assert entries == CHECKS
+    assert " && ".join(CHECKS).replace(" --check", "") in " ".join(
+        (ROOT / "CONTRIBUTING.md").read_text().split()
+    )
+
+
+def test_the_slow_files_are_there():
+    assert [name for name in SLOW if not (ROOT / "tests" / f"test_{name}.py").exists()] == []
 
 
 def test_every_extra_of_the_readme_exists():

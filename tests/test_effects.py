@@ -6,21 +6,24 @@ from collections import Counter
 import numpy as np
 import optuna
 import pytest
+from conftest import facts
 from optuna.trial import TrialState
 from scripted import ScriptedEpochs, text_of
 from started import finished, trials_of
 
 from fcnet.data import Split
-from fcnet.errors import UserError
+from fcnet.errors import Diverged, UserError
 from fcnet.hyperparameters import Hyperparameters
-from fcnet.trainer import Diverged
+from studies.api import effects, search
 from studies.execution.backend import TrainingFailed
-from studies.experiments.effects import experiment_space, findings, marginal_findings, study_name
-from studies.experiments.search import Plan, search
+from studies.experiments.effects import findings
+from studies.experiments.marginal import marginal_effects
+from studies.experiments.one_factor import configurations
+from studies.experiments.search import Plan
 from studies.space import DEFAULT_SPACE, suggest
-from studies.storage.database import connect, open_study
-from studies.views.experiments import print_experiments
-from studies.views.figures.one_factor import configurations
+from studies.storage.database import connect
+from studies.storage.study import load_study, open_study
+from studies.views.effects import print_effects
 
 FAST = ("--epochs", "3", "--workers", "2")
 FACTORS = ("batch_size", "learning_rate", "hidden_units")
@@ -31,18 +34,10 @@ def experiments(images, tmp_path):
     """Run the experiments in this process and return their study."""
 
     def run(backend=None, *, seeds=1, protocol="holdout", epochs=3, say=lambda _: None):
-        plan = Plan(
-            url=f"sqlite:///{tmp_path}/sweep.db",
-            study=study_name("sweep", protocol),
-            data=str(images),
-            epochs=epochs,
-            sampler="random",
-            pruner="none",
-            space=experiment_space(),
-            protocol=protocol,
-            seeds=seeds,
-        )
-        return search(plan, backend or ScriptedEpochs(), say=say, show=lambda _: None)
+        url = f"sqlite:///{tmp_path}/sweep.db"
+        options = {"data": str(images), "protocol": protocol, "epochs": epochs, "n_seeds": seeds}
+        found = effects(url, backend=backend or ScriptedEpochs(), say=say, **options)
+        return load_study(connect(url, create=False), found.study)
 
     return run
 
@@ -60,7 +55,7 @@ def test_each_training_happens_once_more_seeds_add_theirs_and_fewer_take_none_aw
     told, backend = [], ScriptedEpochs()
     before = finished(experiments(backend, seeds=1).get_trials())
     experiments(backend, seeds=1, say=told.append)
-    assert told == ["The study holds 13 finished trials already: nothing is left to do."]
+    assert told == ["The study sweep-effects holds 13 finished trials already: nothing is left to do."]
     study = experiments(backend, seeds=2)
     assert finished(study.get_trials())[:13] == before
     experiments(backend, seeds=1)
@@ -75,8 +70,8 @@ def test_a_failed_training_is_told_and_tried_again_by_the_next_start(experiments
     told = []
     study = experiments(ScriptedEpochs(broken), say=told.append)
     assert len(trainings(study)) == 12
-    assert told[-1].startswith("The sweep ended early: some trainings failed (the disk is full)")
-    assert [level["value"] for level in findings(study)["batch_size"]] == [16, 64, 128, 256]
+    assert told[-1].startswith("The experiments ended early: some trainings failed (the disk is full)")
+    assert [level.value for level in findings(study).levels["batch_size"]] == [16, 64, 128, 256]
     assert Counter(trainings(experiments())) == Counter(all_of(1))
 
 
@@ -88,10 +83,10 @@ def test_a_diverged_training_is_counted_and_has_no_accuracy(experiments):
     study = experiments(ScriptedEpochs(accuracies))
     assert len(trainings(study)) == 13
     found = findings(study)
-    level = found["learning_rate"][-1]
-    assert (level["value"], level["mean"], level["n"], level["diverged"]) == (0.1, None, 0, 1)
-    json.dumps(found, allow_nan=False)
-    assert "0 (1 diverged)" in text_of(print_experiments, {**found, "files": []})
+    level = found.levels["learning_rate"][-1]
+    assert (level.value, level.mean, level.n, level.diverged) == (0.1, None, 0, 1)
+    json.dumps(found.as_json(), allow_nan=False)
+    assert "0 (1 diverged)" in text_of(print_effects, found, [])
 
 
 def test_each_protocol_judges_by_its_own_epoch_and_images_and_is_labelled(experiments):
@@ -104,16 +99,16 @@ def test_each_protocol_judges_by_its_own_epoch_and_images_and_is_labelled(experi
         parts[protocol] = (len(split.train.labels), len(split.validation.labels))
         assert {t.value for t in study.get_trials()} == {value}
         found = findings(study)
-        assert found["protocol"] == study.user_attrs["facts"]["protocol"] == protocol
+        assert found.protocol == study.user_attrs["facts"]["protocol"] == protocol
         for factor in FACTORS:
-            for level in found[factor]:
-                assert level["mean"] == value
-                assert (level["best_epoch"]["mean"], level["last_epoch"]["mean"]) == (0.8, 0.75)
+            for level in found.levels[factor]:
+                assert level.mean == value
+                assert (level.best_epoch["mean"], level.last_epoch["mean"]) == (0.8, 0.75)
         published = json.dumps(study._storage.get_study_system_attrs(study._study_id))
         labelled[protocol] = (
             study.study_name,
-            "TEST" in found["measure"],
-            "judged on the TEST set" in text_of(print_experiments, {**found, "files": []}),
+            "TEST" in found.measure,
+            "judged on the TEST set" in text_of(print_effects, found, []),
             "judged on the TEST set" in published,  # the note
             "Test accuracy, best epoch" in published,  # the figure
         )
@@ -123,14 +118,15 @@ def test_each_protocol_judges_by_its_own_epoch_and_images_and_is_labelled(experi
 
 
 def test_one_seed_has_no_spread_and_no_test_and_says_so(experiments):
-    found = findings(experiments())
+    study = findings(experiments())
+    found = study.as_json()
     for factor in FACTORS:
         for level in found[factor]:
             assert (level["n"], level["std"], level["low"], level["high"]) == (1, None, None, None)
             assert level["values"] == [level["mean"]]
         assert set(found["tests"][factor]) == {"sentence"}
         assert "too few trainings" in found["tests"][factor]["sentence"]
-    assert "too few trainings" in text_of(print_experiments, {**found, "files": []})
+    assert "too few trainings" in text_of(print_effects, study, [])
     json.dumps(found, allow_nan=False)
 
 
@@ -139,7 +135,7 @@ def test_values_and_tests_say_what_was_measured(experiments):
         better = {16: 0.03, 32: 0.0298}.get(job.hyperparameters.batch_size, 0.0)
         return [0.8 + better + 0.002 * job.seed + 1e-4 * (job.hyperparameters.batch_size % 7)]
 
-    found = findings(experiments(ScriptedEpochs(accuracies), seeds=3, epochs=1))
+    found = findings(experiments(ScriptedEpochs(accuracies), seeds=3, epochs=1)).as_json()
     rows = found["batch_size"]
     assert [row["value"] for row in rows] == [16, 32, 64, 128, 256]
     for row in rows:
@@ -163,29 +159,28 @@ def test_another_number_of_epochs_is_refused_and_an_ordinary_sweep_too(experimen
         experiments(epochs=4)
     plan = Plan(url=f"sqlite:///{tmp_path}/sweep.db", study=study.study_name, data=str(images), epochs=3)
     with pytest.raises(UserError, match="experiment one factor at a time"):
-        search(plan, ScriptedEpochs(), say=lambda _: None, show=lambda _: None)
+        search(plan, backend=ScriptedEpochs())
     assert len(study.get_trials()) == 13
 
 
-def test_the_marginal_view_needs_a_sweep_and_is_labelled(tmp_path):
+def test_the_marginal_view_needs_a_sweep(tmp_path):
     storage = connect(f"sqlite:///{tmp_path}/sweep.db", create=True)
-    study = open_study(storage, "sweep", facts={"format": 1})
+    study = open_study(storage, "sweep", facts=facts())
     study.sampler = optuna.samplers.RandomSampler(seed=0)
-    assert marginal_findings(study) is None
+    assert marginal_effects(study.get_trials()) is None
     for _ in range(25):
         trial = study.ask()
         study.tell(trial, 0.7 + 0.02 * np.log2(suggest(trial, DEFAULT_SPACE).hidden_units / 32))
-    found = marginal_findings(study)
-    assert found["view"].startswith("marginal")
+    found = marginal_effects(study.get_trials())
     for factor in FACTORS:
-        for row in [*found[factor]["averaged"], *found[factor]["tuned"]]:
-            assert 0 < row["low"] <= row["mean"] <= row["high"] <= 1
-    hidden = found["hidden_units"]["averaged"]
-    assert hidden[-1]["mean"] > hidden[0]["mean"] + 0.04
+        for row in [*found[factor].averaged, *found[factor].tuned]:
+            assert 0 < row.low <= row.mean <= row.high <= 1
+    hidden = found["hidden_units"].averaged
+    assert hidden[-1].mean > hidden[0].mean + 0.04
 
 
 def test_the_command_answers_goes_on_after_a_kill_and_repeats_nothing(start, sweep, images, tmp_path):
-    command = ("effects", "--seeds", 2, "--data", images, *FAST)
+    command = ("effects", "--seeds", 2, "--data", images, "--epochs", 30, "--workers", 2)
     running = start(*command)
     running.until("5/26")
     running.kill()

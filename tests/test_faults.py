@@ -7,9 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from scripted import Asked, Scripted
 from started import FAST, assert_whole, finished, locked, trials_of
 
-from studies.dashboard import publishing
+from fcnet.data import load
+from studies.execution.run import run
+from studies.record import Source
 
 
 @pytest.fixture
@@ -148,13 +151,12 @@ def test_a_clock_that_was_set_back(sweep, images, tmp_path):
     sweep("best")
 
 
-def test_figures_that_cannot_be_published_are_told_once(monkeypatch):
+def test_figures_that_cannot_be_published_are_told_once_and_end_nothing(opened, images):
     def fail(_):
         raise ValueError("no ink")
 
-    monkeypatch.setattr(publishing, "publish", fail)
     told = []
-    publisher = publishing.Publisher(None, told.append)
-    publisher()
-    publisher()
-    assert told == ["the figures on the dashboard are not up to date: ValueError: no ink"]
+    asked = Asked(0)
+    asked.name, asked.source, asked.dataset = "sweep", Source("images.npz"), load(str(images))
+    run(asked, opened[0], Scripted(lambda job: 0.8), say=told.append, publish=fail)
+    assert told.count("the figures on the dashboard are not up to date: ValueError: no ink") == 1

@@ -1,6 +1,5 @@
 """Nonsense of any kind: models, images, what a study keeps, the command line. An answer or one sentence."""
 
-import argparse
 import contextlib
 import io
 import json
@@ -16,17 +15,17 @@ from conftest import write_images
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import sweep as program
 from fcnet.data import Normalisation
 from fcnet.data.files import read_images
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.model import Model
 from fcnet.network import Network
-from studies.commands.options import open_study
+from studies.api import open_study, storage_of
+from studies.commands import main as program
 from studies.dashboard.publishing import publish
 
-# FUZZ_EXAMPLES=10000 pytest tests/test_fuzz.py tests/test_data_files.py tests/test_data_cifar10.py -k fuzz
+# FUZZ_EXAMPLES=10000 pytest tests/test_fuzz.py tests/test_data_files.py tests/test_data_archive.py -k fuzz
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 
 
@@ -218,9 +217,9 @@ def test_fuzz_what_a_study_keeps(folder, key, value):
         assert code in (0, 1)
         assert len(err.strip().splitlines()) <= 1
         if code == 0:  # then it can be published, too
-            storage, study = open_study(argparse.Namespace(storage=url, study="sweep"))
+            study = open_study(url)
             publish(study)
-            storage.close()
+            storage_of(study).close()
 
 
 @fuzz(0.1)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from studies.analysis.scores import distance_from_best
+from studies.experiments.marginal import MAX_POINTS, Point, effects_info, records
 from studies.space import BASELINE, DEFAULT_SPACE
-from studies.views.figures.history import records
-from studies.views.figures.marginals import effects_figure, effects_info
-from studies.views.figures.points import MAX_POINTS, Point, noise_width
+from studies.views.figures.marginals import effects_figure
 
-WIDTH = 1.96 * 2**0.5 * 0.4  # in points, for a standard deviation of 0.4 points
+WIDTH = 100 * distance_from_best(0.004, 4)  # in points, of four trials
 
 
 def trials(*accuracies: float | None) -> list[FrozenTrial]:
@@ -86,10 +86,6 @@ def test_without_measured_noise_there_is_no_band() -> None:
     traces, _ = row(trials(82.0, 81.0, 83.0))
     assert [t["mode"] for t in traces] == ["markers", "lines"]
     assert all("fill" not in t for t in traces)
-
-
-def test_noise_width_is_that_of_a_difference_of_two_trainings() -> None:
-    assert noise_width(0.4) == pytest.approx(WIDTH, rel=1e-3)
 
 
 def test_trials_far_below_are_counted_instead_of_squeezing_the_steps() -> None:

@@ -8,22 +8,24 @@ import numpy as np
 import optuna
 import pytest
 from conftest import ROOT
+from msgspec import to_builtins
 from rich.console import Console
 from scripted import Scripted, noisy
 
 from fcnet.data import Dataset, load
 from fcnet.errors import UserError
-from studies.dashboard.publishing import note, publish
+from studies.api import confirm, search, train
+from studies.dashboard.publishing import publish
 from studies.execution.local import InProcess
-from studies.execution.objective import REPEAT
-from studies.experiments.confirm import confirm
-from studies.experiments.ledger import begin_opening, cost_of_opening, finish_opening
-from studies.experiments.outlook import REPEATS, UntilFlat, advise
-from studies.experiments.results import check_kept, summarise
-from studies.experiments.search import Plan, search
-from studies.experiments.train import train_final
-from studies.storage.database import connect, load_study
-from studies.views.results import print_best
+from studies.experiments import ledger
+from studies.experiments.results import summarise
+from studies.experiments.search import REPEATS, Plan, advise
+from studies.record import read
+from studies.storage.database import connect
+from studies.storage.study import load_study
+from studies.views.note import sweep_note
+from studies.views.search import print_best
+from studies.views.sentences import cost_sentence
 
 STEADY = noisy(lambda _: 0.85, spread=0.003)
 
@@ -31,24 +33,23 @@ STEADY = noisy(lambda _: 0.85, spread=0.003)
 def run(url, images, backend, **options):
     said = []
     plan = Plan(url, "sweep", data=str(images), **{"epochs": 2, "sampler": "random", **options})
-    search(plan, backend, say=said.append, show=lambda _: None)
-    return load_study(connect(url, create=False), "sweep"), "\n".join(said)
+    return search(plan, backend=backend, say=said.append), "\n".join(said)
 
 
 def everything(url, images):
     """Run sweep, confirm and best with real trainings and return all that they found."""
     study, _ = run(url, images, InProcess(), trials=4)
-    confirm(study, load(str(images)), connect(url, create=False), InProcess(), top=2, n_seeds=2)
+    confirm(study, top=2, n_seeds=2, backend=InProcess())
     study = load_study(connect(url, create=False), "sweep")
     trials = [(t.params, t.value, t.intermediate_values, t.state) for t in study.get_trials()]
-    found = {**summarise(study), **advise(study)}
+    found = {**to_builtins(summarise(study)), **to_builtins(advise(study))}
     del found["data"]["fingerprint"], found["confirmation"]["time"]
     for candidate in found["confirmation"]["candidates"]:
         del candidate["seconds"]
     # Seconds decide which of several equal ones is called the cheapest.
     for key in ("cheapest", "sentence"):
         del found["confirmation"][key]
-    del found["ground"]
+    del found["ground"], found["scores"], found["wider"]  # the last one names the file
     return trials, found
 
 
@@ -84,8 +85,7 @@ def test_only_the_final_train_uses_the_door():
 
 def test_an_opening_is_on_record_before_the_test_set_is_read(url, images, tmp_path, monkeypatch):
     study, _ = run(url, images, InProcess(), trials=2)
-    dataset = load(str(images))
-    folders = {"folder": tmp_path / "models", "artifacts": tmp_path / "artifacts"}
+    options = {"folder": tmp_path / "models", "artifacts": tmp_path / "artifacts", "backend": InProcess()}
 
     def crash(self):
         (opening,) = load_study(connect(url, create=False), "sweep").user_attrs["test_openings"]
@@ -96,49 +96,55 @@ def test_an_opening_is_on_record_before_the_test_set_is_read(url, images, tmp_pa
     with monkeypatch.context() as patch:
         patch.setattr(Dataset, "open_test", crash)
         with pytest.raises(OSError, match="the power went"):
-            train_final(study, 0, dataset, InProcess(), n_seeds=1, **folders)
-    result = train_final(study, 0, dataset, InProcess(), n_seeds=1, **folders)
-    assert (result.opening, result.tested_before) == (1, 0)
+            train(study, 0, n_seeds=1, **options)
+    result = train(study, 0, n_seeds=1, **options)
+    assert (result.test_openings, result.configurations_tested_before) == (1, 0)
     (opening,) = study.user_attrs["test_openings"]
-    assert opening["test_accuracies"] == result.test_accuracies
+    assert opening["test_accuracies"] == result.test_accuracy.values
     assert len(opening["configuration"]) == 64
     assert opening["images"] == 60
-    again = train_final(study, 0, dataset, InProcess(), n_seeds=1, **folders)
-    assert (again.opening, again.tested_before) == (2, 0)
-    other = train_final(study, 1, dataset, InProcess(), n_seeds=1, **folders)
-    assert (other.opening, other.tested_before) == (3, 1)
+    # The same networks again teach nothing; another one, or another configuration, does.
+    assert train(study, 0, n_seeds=1, **options) == result
+    more = train(study, 0, n_seeds=2, **options)
+    assert (more.test_openings, more.configurations_tested_before) == (2, 0)
+    assert more.test_accuracy.values[:1] == result.test_accuracy.values
+    other = train(study, 1, n_seeds=1, **options)
+    assert (other.test_openings, other.configurations_tested_before) == (3, 1)
 
 
 def test_the_note_names_the_steps_that_are_still_to_be_done(url, images, tmp_path):
     def steps():
-        text = note(summarise(load_study(connect(url, create=False), "sweep")))
+        text = sweep_note(summarise(load_study(connect(url, create=False), "sweep")))
         return "re-trains the top trials" in text, "opens the test set" in text
 
     study, _ = run(url, images, InProcess(), trials=2)
     assert steps() == (True, True)
-    dataset = load(str(images))
-    confirm(study, dataset, connect(url, create=False), InProcess(), top=2, n_seeds=2)
+    confirm(study, top=2, n_seeds=2, backend=InProcess())
     assert steps() == (False, True)
     folders = {"folder": tmp_path / "models", "artifacts": tmp_path / "artifacts"}
-    train_final(study, 0, dataset, InProcess(), n_seeds=1, **folders)
+    train(study, 0, n_seeds=1, backend=InProcess(), **folders)
     assert steps() == (False, False)
 
 
-def test_a_crashed_opening_of_another_configuration_stays_on_record():
-    study = optuna.create_study()
-    begin_opening(study, 0, {"n_layers": 2}, images=2000)
-    begin_opening(study, 1, {"n_layers": 3}, images=2000)
-    assert finish_opening(study, [0.85]) == (2, 1)
+def test_a_crashed_opening_of_another_configuration_stays_on_record(opened):
+    _, study = opened
+    ledger.begin(study, 0, {"n_layers": 2}, ["a"], images=2000)
+    ledger.begin(study, 0, {"n_layers": 2}, ["a"], images=2000)  # taken up again
+    ledger.begin(study, 1, {"n_layers": 3}, ["b"], images=2000)
+    ledger.finish(study, [0.85])
+    assert [opening.test_accuracies for opening in read(study).openings] == [None, [0.85]]
+    assert ledger.known(study, ["b"]) == [0.85]
+    assert ledger.known(study, ["a"]) is None
 
 
-def test_what_a_second_configuration_costs_is_said_and_the_first_one_is_free():
-    study = optuna.create_study()
-    assert cost_of_opening(study, {"n_layers": 2}, images=2000) is None
-    begin_opening(study, 0, {"n_layers": 2}, images=2000)
-    finish_opening(study, [0.85, 0.85])
-    assert cost_of_opening(study, {"n_layers": 2}, images=2000) is None
+def test_what_a_second_configuration_costs_is_said_and_the_first_one_is_free(opened):
+    _, study = opened
+    assert ledger.cost(study, {"n_layers": 2}, images=2000) is None
+    ledger.begin(study, 0, {"n_layers": 2}, ["a", "b"], images=2000)
+    ledger.finish(study, [0.85, 0.85])
+    assert ledger.cost(study, {"n_layers": 2}, images=2000) is None
     # The larger of two standard normal variates is 0.5642 on average; the error is 0.798 points.
-    cost = cost_of_opening(study, {"n_layers": 3}, images=2000)
+    cost = cost_sentence(ledger.cost(study, {"n_layers": 3}, images=2000))
     assert "1 other configuration of this study met this test set before" in cost
     assert "the best of 2 test results flatters by up to 0.45 points" in cost
 
@@ -152,10 +158,10 @@ def printed(study):
 def test_advice_appears_with_the_data_for_it(url, images):
     study, _ = run(url, images, Scripted(STEADY), trials=22, pruner="none")
     advice, text = advise(study), printed(study)
-    assert advice["outlook"] is None  # nothing was repeated
+    assert advice.outlook is None  # nothing was repeated
     assert "has not been measured" in text
     assert "flattened" not in text
-    assert set(advice["importances"]) == set(study.get_trials()[0].params)
+    assert set(advice.importances) == set(study.get_trials()[0].params)
     assert "Importances (no significance: pure noise has some too): " in text
     first = study.get_trials()[0]
     for value in (0.846, 0.850, 0.853):
@@ -171,7 +177,7 @@ def test_advice_appears_with_the_data_for_it(url, images):
 
 def test_too_few_trials_have_no_importances(url, images):
     study, _ = run(url, images, Scripted(STEADY), trials=5, pruner="none")
-    assert advise(study)["importances"] is None
+    assert advise(study).importances is None
     assert "Importances" not in printed(study)
 
 
@@ -194,7 +200,7 @@ def test_until_flat_ends_a_flat_sweep_on_repeats(url, images):
     assert 20 <= len(trials) < 90
     assert "The sweep ended early: it has flattened out: the next 20 trials are expected to gain" in said
     assert "less than the noise of one training" in said
-    repeats = [t for t in trials if REPEAT in t.user_attrs]
+    repeats = [t for t in trials if "repeat" in t.user_attrs]
     assert len(repeats) == REPEATS
     assert all(t.params == trials[0].params and t.value is not None for t in repeats)
     assert len({t.user_attrs["seed"] for t in trials}) == len(trials)
@@ -214,14 +220,14 @@ def test_until_flat_goes_on_to_the_budget_while_more_trials_pay(url, images):
 def test_without_the_option_nothing_is_repeated(url, images):
     study, said = run(url, images, Scripted(STEADY), trials=30, pruner="none")
     assert len(study.get_trials()) == 30
-    assert not any(REPEAT in t.user_attrs for t in study.get_trials())
+    assert not any("repeat" in t.user_attrs for t in study.get_trials())
     assert "ended early" not in said
 
 
 def test_repeats_are_never_pruned(url, images):
     study, _ = run(url, images, Scripted(STEADY), trials=12, epochs=6)
     first = study.get_trials()[0]
-    study.enqueue_trial(first.params, user_attrs={REPEAT: 0})
+    study.enqueue_trial(first.params, user_attrs={"repeat": 0})
     study.enqueue_trial(first.params)
     # Both are worse than all before.
     study, _ = run(url, images, Scripted(lambda _: 0.1), trials=14, epochs=6)
@@ -229,11 +235,10 @@ def test_repeats_are_never_pruned(url, images):
 
 
 def test_until_flat_asks_for_repeats_once(url, images):
-    study, _ = run(url, images, Scripted(STEADY), trials=2, pruner="none")
-    until_flat = UntilFlat(study)
-    assert until_flat(study.get_trials()) is None
-    assert until_flat(study.get_trials()) is None
-    assert sum(REPEAT in t.user_attrs for t in study.get_trials()) == REPEATS
+    study, _ = run(url, images, Scripted(STEADY), trials=2, pruner="none", until_flat=True)
+    for trials in (3, 7, 9):
+        study, _ = run(url, images, Scripted(STEADY), trials=trials, pruner="none", until_flat=True)
+    assert sum("repeat" in t.user_attrs for t in study.get_trials()) == REPEATS
 
 
 @pytest.mark.parametrize(
@@ -247,9 +252,9 @@ def test_until_flat_asks_for_repeats_once(url, images):
 )
 def test_evidence_of_another_form_is_refused_in_one_sentence(url, images, name, value):
     study, _ = run(url, images, Scripted(STEADY), trials=1)
-    check_kept(study)
+    read(study)
     study.set_user_attr(name, value)
     with pytest.raises(
         UserError, match=f"the attribute '{name}' of the study 'sweep' is not as this program"
     ):
-        check_kept(study)
+        read(study)

@@ -1,7 +1,12 @@
 """Layers and loss against central differences and hand algebra."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from conftest import ROOT
 from scipy.special import expit
 
 from fcnet import layers
@@ -184,6 +189,40 @@ def test_slices_are_equal_and_small_enough_or_the_layer_is_taken_whole(monkeypat
     assert count == 1 or (n * (fan_in // count) * fan_out <= 1_000_000 and fan_in // count >= 64)
     monkeypatch.setattr(layers, "_SMALL_PRODUCT", 0)
     assert layers.n_slices.__wrapped__(n, fan_in, fan_out) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"SIMD Extensions": {"baseline": ["X86_V2"], "found": ["X86_V3", "X86_V4"]}}, True),
+        ({"SIMD Extensions": {"baseline": ["SSE"], "found": ["AVX512F", "AVX512_SKX"]}}, True),
+        ({"SIMD Extensions": {"baseline": ["X86_V2", "X86_V3", "X86_V4"]}}, True),
+        ({"SIMD Extensions": {"baseline": ["X86_V2"], "found": ["X86_V3"], "not found": ["X86_V4"]}}, False),
+        ({"SIMD Extensions": {"baseline": ["X86_V2"], "not found": ["X86_V3", "X86_V4"]}}, False),
+        ({"SIMD Extensions": {}}, False),
+        ({}, False),
+    ],
+)
+def test_a_processor_is_known_by_what_numpy_found_if_anything(config, expected):
+    assert layers._has_avx512(config) is expected
+
+
+def test_a_training_runs_where_numpy_finds_nothing_but_its_baseline():
+    extensions = np.show_config("dicts").get("SIMD Extensions", {})
+    above = " ".join([*extensions.get("found", ()), *extensions.get("not found", ())])
+    code = (
+        "import numpy as np; from fcnet import Dataset, Hyperparameters, Training\n"
+        "assert 'found' not in np.show_config('dicts').get('SIMD Extensions', {})\n"
+        "images, labels = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2\n"
+        "data = Dataset.from_arrays(images[:50], labels[:50], images[50:], labels[50:])\n"
+        "print(len(list(Training(data.split(), Hyperparameters(), epochs=2, seed=0))))"
+    )
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": above}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout == "2\n", done.stderr
 
 
 def test_initial_weights_have_the_variance_of_he():

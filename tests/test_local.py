@@ -2,14 +2,20 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import job
 
+from fcnet.errors import Diverged
 from fcnet.hyperparameters import Hyperparameters
-from fcnet.trainer import Diverged
 from studies.execution.backend import TrainingFailed, WorkerLost
 from studies.execution.local import InProcess, ProcessPool
+
+
+def train(pool, split):
+    with pool.train(job(split)) as training:
+        return list(training)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,43 @@ def test_a_killed_worker_is_told_and_replaced(split, pool):
                 os.kill(pid, signal.SIGKILL)
     with pool.train(job(split)) as training:
         assert len(list(training)) == 3
+
+
+def test_a_worker_that_died_idle_leaves_nothing_behind(split):
+    def n_descriptors():
+        return len(os.listdir("/dev/fd"))  # noqa: PTH208
+
+    with ProcessPool(1) as pool:
+        train(pool, split)
+        (pid,), before = pool.pids(), n_descriptors()
+        for _ in range(3):
+            os.kill(pid, signal.SIGKILL)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            train(pool, split)
+            (new,) = pool.pids()
+            assert new != pid
+            pid = new
+        assert n_descriptors() == before
+
+
+def test_more_trainings_than_slots_wait_for_a_worker(split):
+    with ProcessPool(2) as pool, ThreadPoolExecutor(6) as threads:
+        for training in [threads.submit(train, pool, split) for _ in range(6)]:
+            assert len(training.result()) == 3
+        assert len(pool.pids()) == 2
+
+
+def test_a_closed_pool_has_no_workers_and_takes_none(split):
+    pool = ProcessPool(1)
+    with (
+        pytest.raises(WorkerLost, match="exit code -9, perhaps for want of memory"),
+        pool.train(job(split, epochs=10**6)) as training,
+    ):
+        for _ in training:
+            pool.close()
+    with pytest.raises(WorkerLost, match="the pool of workers was closed"):
+        train(pool, split)
+    assert pool.pids() == []
 
 
 def test_a_hung_worker_is_told_and_replaced(split):

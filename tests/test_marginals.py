@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from studies.analysis.axis import Axis
+from studies.analysis.scores import distance_from_best
 from studies.analysis.surrogate import MIN_TRIALS
-from studies.space import BASELINE, DEFAULT_SPACE
-from studies.views.figures.marginals import effects_figure, effects_info
-from studies.views.figures.points import MAX_POINTS
+from studies.experiments.marginal import MAX_POINTS, effects_info
+from studies.space import BASELINE, DEFAULT_SPACE, axes
+from studies.views.figures.marginals import effects_figure
 
 BASE = {name: getattr(BASELINE, name) for name in DEFAULT_SPACE}
 
@@ -36,8 +36,7 @@ def sweep(n: int, *, seed: int = 0) -> list[FrozenTrial]:
     trials = [trial(0, 0.82)]
     for number in range(1, n):
         params = {}
-        for name, distribution in DEFAULT_SPACE.items():
-            axis = Axis.of(distribution)
+        for name, axis in axes(DEFAULT_SPACE).items():
             u = rng.random()
             x = axis.low * (axis.high / axis.low) ** u if axis.log else axis.low + u * (axis.high - axis.low)
             params[name] = round(x) if axis.whole else float(x)
@@ -54,7 +53,8 @@ def test_points_best_and_baseline() -> None:
     assert info.best.trial == 2
     assert info.baseline is not None
     assert info.baseline.trial == 0
-    assert (info.n_complete, info.n_pruned, info.noise) == (3, 1, pytest.approx(0.4))
+    assert (info.n_complete, info.n_pruned) == (3, 1)
+    assert info.noise_width == pytest.approx(100 * distance_from_best(0.004, 3))
     assert [(p.name, p.low, p.high, p.log) for p in info.panels] == [
         ("batch_size", 16, 256, True),
         ("learning_rate", 3e-4, 0.1, True),
@@ -131,7 +131,7 @@ def test_the_legend_names_each_thing_once() -> None:
 def test_the_noise_band_hangs_below_the_best_only_where_noise_is_known() -> None:
     known = effects_figure(effects_info(sweep(30), noise=0.004))
     (shape,) = known.layout.shapes
-    assert shape.y1 - shape.y0 == pytest.approx(1.96 * 2**0.5 * 0.4, abs=0.02)
+    assert shape.y1 - shape.y0 == pytest.approx(100 * distance_from_best(0.004, 30), abs=0.02)
     assert not effects_figure(effects_info(sweep(30))).layout.shapes
 
 

@@ -1,6 +1,8 @@
 """Saved models predict bit for bit what the trained network did, and nothing else is taken for one."""
 
 import json
+import os
+import time
 
 import numpy as np
 import pytest
@@ -103,3 +105,21 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
         write_whole(path, b"second")
     assert path.read_bytes() == b"first"
     assert [file.name for file in path.parent.iterdir()] == ["model"]
+
+
+def test_a_file_is_flushed_before_it_has_its_name_and_can_be_read_by_others(tmp_path, monkeypatch):
+    path, flushed, real = tmp_path / "model", [], os.fsync
+    monkeypatch.setattr("os.fsync", lambda handle: flushed.append(path.exists()) or real(handle))
+    write_whole(path, b"first")
+    assert flushed == [False]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_the_temporary_file_of_a_living_writer_stays_and_that_of_a_dead_one_goes(tmp_path):
+    living, dead = tmp_path / ".model.living", tmp_path / ".model.dead"
+    for file in (living, dead):
+        file.write_bytes(b"half")
+    an_hour_ago = time.time() - 3601
+    os.utime(dead, (an_hour_ago, an_hour_ago))
+    write_whole(tmp_path / "model", b"whole")
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".model.living", "model"]

@@ -3,16 +3,17 @@
 import optuna
 import pytest
 from conftest import job
+from scripted import OfSplit
 
 from fcnet.hyperparameters import Hyperparameters
 from studies.execution.local import InProcess
-from studies.execution.objective import RECORD, Objective, training_seed
+from studies.execution.objective import Objective, training_seed
 from studies.space import DEFAULT_SPACE
 
 
 def test_the_objective_reports_every_epoch_and_returns_the_last(opened, split):
     storage, study = opened
-    objective = Objective(InProcess(), split=split, epochs=3, seed=5, may_prune=False)
+    objective = Objective(OfSplit(split, may_prune=False), InProcess())
     trial = study.ask()
     study.tell(trial, objective(trial))
     (kept,) = study.get_trials()
@@ -20,7 +21,7 @@ def test_the_objective_reports_every_epoch_and_returns_the_last(opened, split):
     assert kept.value == kept.intermediate_values[2]
     assert kept.user_attrs["seed"] == training_seed(5, 0)
     assert set(kept.params) == set(DEFAULT_SPACE)
-    record = storage.get_trial(kept._trial_id).system_attrs[RECORD]
+    record = storage.get_trial(kept._trial_id).system_attrs["record"]
     assert len(record["epochs"]) == 3
     assert len(record["digest"]) == 64
     assert "numpy" in record["environment"]
@@ -29,7 +30,7 @@ def test_the_objective_reports_every_epoch_and_returns_the_last(opened, split):
 def test_the_pruner_ends_a_training(opened, split):
     _, study = opened
     study.pruner = optuna.pruners.ThresholdPruner(lower=2.0)
-    objective = Objective(InProcess(), split=split, epochs=3, seed=5)
+    objective = Objective(OfSplit(split), InProcess())
     trial = study.ask()
     with pytest.raises(optuna.TrialPruned, match="pruned after epoch 0"):
         objective(trial)
@@ -37,11 +38,22 @@ def test_the_pruner_ends_a_training(opened, split):
     assert study.get_trials()[0].user_attrs["reason"] == "pruned after epoch 0"
 
 
+def test_the_pruner_is_not_asked_after_the_last_epoch(opened, split):
+    _, study = opened
+    study.pruner, asked = optuna.pruners.NopPruner(), []
+    study.pruner.prune = lambda study, trial: asked.append(trial.last_step) or trial.last_step == 2
+    objective = OfSplit(split)
+    trial = study.ask()
+    study.tell(trial, Objective(objective, InProcess())(trial))
+    assert asked == [0, 1]
+    assert study.get_trials()[0].state == optuna.trial.TrialState.COMPLETE
+
+
 def test_a_divergence_is_a_pruned_trial_with_its_reason(opened, split):
     _, study = opened
     wild = {"learning_rate": 0.1, "batch_size": 16, "hidden_units": 512, "momentum": 0.98, "n_layers": 4}
     study.enqueue_trial({**wild, "weight_decay": 0.1})
-    objective = Objective(_Diverging(), split=split, epochs=3, seed=5)
+    objective = Objective(OfSplit(split), _Diverging())
     trial = study.ask()
     with pytest.raises(optuna.TrialPruned):
         objective(trial)

@@ -8,8 +8,9 @@ import pytest
 
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
+from studies.experiments.one_factor import EXPERIMENTS, configurations, controlled_info
 from studies.views.figures.curves import learning_curves_figure
-from studies.views.figures.one_factor import EXPERIMENTS, configurations, controlled_figure, controlled_info
+from studies.views.figures.one_factor import controlled_figure
 
 Records = dict[tuple[Hyperparameters, int], float]
 
@@ -126,3 +127,15 @@ def test_learning_curves_of_one_run_without_validation() -> None:
     assert data[0]["y"] == [0.6, 0.5, 0.4]
     assert data[0]["line"]["width"] == 2
     assert not json.loads(learning_curves_figure([]).to_json())["data"]
+
+
+def test_runs_are_paired_by_their_seed_and_not_by_their_place():
+    bad = {0: 0.70, 9: 0.95}  # seeds that the other level does not share
+    records = {}
+    for h in EXPERIMENTS["batch_size"]:
+        shared = {seed: 0.8 + 0.01 * seed for seed in (1, 2, 3)}
+        own = {**shared, **({0: bad[0]} if h.batch_size == 16 else {9: bad[9]})}
+        records |= {(h, seed): value for seed, value in own.items()}
+    test = next(e for e in controlled_info(records).experiments if e.factor == "batch_size").test
+    assert test.largest_difference == pytest.approx(0.0)
+    assert not test.real

@@ -13,7 +13,8 @@ import pytest
 from conftest import PASSWORD, ROOT
 from optuna.trial import TrialState
 
-from studies.storage.database import connect, load_study
+from studies.storage.database import connect
+from studies.storage.study import load_study
 
 
 @contextlib.contextmanager

@@ -8,18 +8,18 @@ import pytest
 from rich.console import Console
 from scripted import ScriptedEpochs, metrics, text_of
 
-from fcnet.data import load
-from fcnet.errors import UserError
+from fcnet.errors import Diverged, UserError
 from fcnet.hyperparameters import Hyperparameters
-from fcnet.trainer import Diverged
+from studies.api import report
 from studies.execution.local import InProcess
-from studies.experiments.report import best_epoch, train_report
-from studies.views.experiments import EpochLines, print_reproduction
+from studies.experiments.report import best_epoch
+from studies.views.report import EpochLines, print_reproduction
 
 
 def test_the_reports_epochs_are_printed_with_the_best_and_the_last_by_name(sweep, images, tmp_path):
     text = sweep("report", "--data", images, "--epochs", 5, "--seeds", 2, "--workers", 2).stdout
-    result = train_report(load(str(images)), InProcess(), epochs=5, n_seeds=2, folder=tmp_path / "here")
+    url, options = f"sqlite:///{tmp_path}/here.db", {"data": str(images), "epochs": 5, "n_seeds": 2}
+    result = report(url, backend=InProcess(), **options)
     found = result.as_json()
     assert found["params"] == vars(Hyperparameters())
     assert (found["protocol"], found["judged_on"], found["seeds"]) == ("report", "test", [0, 1])
@@ -54,7 +54,7 @@ def test_the_reports_epochs_are_printed_with_the_best_and_the_last_by_name(sweep
 
 def test_epochs_are_printed_as_they_come_one_seed_after_the_other():
     out = io.StringIO()
-    lines = EpochLines(Console(file=out, width=200), "report", "images", n_epochs=2, n_seeds=2)
+    lines = EpochLines(Console(file=out, width=200), "report", n_epochs=2, n_seeds=2)
 
     def printed():
         return [row.split()[0] for row in out.getvalue().splitlines() if row.strip()[:1].isdigit()]
@@ -73,26 +73,39 @@ def test_epochs_are_printed_as_they_come_one_seed_after_the_other():
     assert rows.index("seed 0") < rows.index("seed 1")
 
 
-def test_the_best_epoch_is_the_first_of_equals_and_one_seed_has_no_mean_line(images, tmp_path):
+def test_the_best_epoch_is_the_first_of_equals_and_one_seed_has_no_mean_line(images, url):
     assert best_epoch([metrics(0, 0.7), metrics(1, 0.8), metrics(2, 0.8)]).epoch == 1
-    dataset = load(str(images))
-    result = train_report(dataset, ScriptedEpochs(), protocol="holdout", epochs=3, folder=tmp_path / "out")
+    result = report(url, data=str(images), protocol="holdout", epochs=3, backend=ScriptedEpochs())
     found = result.as_json()
     assert found["judged_on"] == "validation"
     assert (found["best_epoch"]["mean"], found["last_epoch"]["mean"]) == (0.8, 0.75)
     assert found["best_epoch"]["std"] is None
     json.dumps(found, allow_nan=False)
-    text = text_of(print_reproduction, result)
+    text = text_of(print_reproduction, result, [])
     assert "Seed 0: validation accuracy 80.00 % in the best epoch (1), 75.00 % in the last (2)" in text
     assert "Mean of" not in text
     assert "TEST" not in text
 
 
-def test_a_diverged_report_and_a_folder_that_cannot_be_written_are_one_sentence(images, tmp_path):
-    dataset = load(str(images))
+def test_a_diverged_report_is_one_sentence_and_starts_no_further_training(images, url):
     diverging = ScriptedEpochs(lambda job: [0.7, Diverged("the training diverged in epoch 1")])
-    with pytest.raises(UserError, match="diverged in epoch 1: give other images with --data"):
-        train_report(dataset, diverging, folder=tmp_path / "out")
+    for _ in range(2):  # it is on record: the second time nothing is trained
+        with pytest.raises(UserError, match="diverged in epoch 1: give other images with --data"):
+            report(url, data=str(images), n_seeds=5, backend=diverging)
+        assert len(diverging.jobs) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_told(sweep, images, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
-        train_report(dataset, ScriptedEpochs(), folder=tmp_path / "file")
+    out = sweep("report", "--data", images, "--epochs", 1, "--out", "file", check=False)
+    assert out.returncode == 1
+    assert "cannot write" in out.stderr
+
+
+def test_more_seeds_add_to_what_is_there_and_what_is_there_is_shown(images, url):
+    seen, backend = [], ScriptedEpochs()
+    options = {"data": str(images), "epochs": 3, "backend": backend}
+    report(url, n_seeds=1, **options)
+    report(url, n_seeds=2, see=lambda seed, epoch: seen.append((seed, epoch.epoch)), **options)
+    assert [job.seed for job in backend.jobs] == [0, 1]
+    assert seen == [(seed, epoch) for seed in (0, 1) for epoch in range(3)]

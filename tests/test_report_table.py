@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 from benchmarks.report_table import FIGURES, fill, tables
-from studies.views.figures.one_factor import EXPERIMENTS, REPORTED
+from studies.experiments.one_factor import EXPERIMENTS, REPORTED
 
 SEEDS = [0, 1, 2, 3, 4]
 NOISE = [-0.002, -0.001, 0.0, 0.001, 0.002]

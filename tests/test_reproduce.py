@@ -6,17 +6,18 @@ import sqlite3
 import pytest
 from conftest import write_images
 
-from fcnet.data import load
 from fcnet.errors import UserError
+from studies.api import confirm, reproduce, search
 from studies.execution.local import InProcess
-from studies.execution.objective import RECORD
-from studies.experiments.confirm import confirm, runs_name
-from studies.experiments.reproduce import retrace
-from studies.experiments.search import Plan, load_data_of, search
+from studies.experiments.confirm import runs_name
+from studies.experiments.data import load_data_of
+from studies.experiments.search import Plan
 from studies.space import narrowed
-from studies.storage.database import connect, load_study
+from studies.storage.database import connect
+from studies.storage.study import load_study
 
 PRUNED, DIVERGED = 1, 2
+RECORD = "record"
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def url(tmp_path, images):
     """A study of a complete, a pruned-looking and a diverged trial, all really trained."""
     url = f"sqlite:///{tmp_path}/sweep.db"
     plan = Plan(url, "sweep", trials=3, data=str(images), epochs=4, sampler="random", pruner="none")
-    search(plan, InProcess(), say=print, show=lambda _: None)
+    search(plan, backend=InProcess())
     return url
 
 
@@ -52,7 +53,7 @@ def change(url, number, **changes):
 
 
 def again(url, number, images, name="sweep"):
-    return retrace(opened(url, name), number, load(str(images)), InProcess())
+    return reproduce(opened(url, name), number, data=str(images), backend=InProcess())
 
 
 def record_of(url, number):
@@ -66,7 +67,7 @@ def test_the_same_machine_gives_the_same_bits(url, images):
     assert result.sentence() == (
         "Trial 0 is reproduced bit for bit: 4 epochs and the final weights identical."
     )
-    assert result.as_json()["epochs"] == 4
+    assert result.epochs == 4
     assert not result.environment
 
 
@@ -141,18 +142,17 @@ def test_a_diverged_trial_diverges_again(tmp_path, images):
     space = narrowed(["learning_rate=0.001:9", "weight_decay=0.001:1"])
     for trials in (1, 2):
         plan = Plan(url, "sweep", trials, data=str(images), epochs=4, pruner="none", space=space)
-        search(plan, InProcess(), say=print, show=lambda _: None)
+        search(plan, backend=InProcess())
         wild = {"learning_rate": 9.0, "weight_decay": 1.0}
         opened(url).enqueue_trial({**opened(url).get_trials()[0].params, **wild})
     assert "diverged" in opened(url).get_trials()[1].user_attrs["reason"]
     result = again(url, 1, images)
     assert result.identical
-    assert not result.weights
+    assert not result.weights_compared
 
 
 def test_a_confirmation_run_is_reproduced_on_its_own_split(url, images):
-    storage = connect(url, create=False)
-    confirm(opened(url), load(str(images)), storage, InProcess(), top=1, n_seeds=2)
+    confirm(opened(url), top=1, n_seeds=2, backend=InProcess())
     assert again(url, 2, images, runs_name("sweep")).identical
 
 
@@ -167,7 +167,7 @@ def test_trials_that_cannot_be_compared_are_told(url, images):
 
 def test_a_changed_data_file_is_told_and_a_moved_one_is_found(url, images, tmp_path):
     moved = images.rename(tmp_path / "elsewhere.npz")
-    assert load_data_of(opened(url), str(moved), say=print).test_size == 60
+    assert load_data_of(opened(url), str(moved), say=print)[0].test_size == 60
     write_images(images, seed=1)
     with pytest.raises(UserError, match=r"with fingerprint .* but images.npz has .*: name the same data"):
         load_data_of(opened(url), None, say=print)

@@ -8,17 +8,22 @@ import threading
 
 import optuna
 import pytest
+from conftest import facts
 from optuna.trial import TrialState
+from scripted import Asked, OfSplit, ScriptedEpochs
 
 from fcnet.errors import UserError
 from studies.execution.backend import TrainingFailed, WorkerLost
-from studies.execution.runner import Interrupted, Sweep
-from studies.samplers import make_pruner, make_sampler
-from studies.space import DEFAULT_SPACE, narrowed
+from studies.execution.objective import Objective
+from studies.execution.runner import Runner
+from studies.execution.signals import Interrupted
+from studies.samplers import is_exhausted, make_sampler
+from studies.space import narrowed
 from studies.space import suggest as suggest_all
 from studies.storage import sqlite
-from studies.storage.database import connect, open_study
+from studies.storage.database import connect
 from studies.storage.ownership import coordinate
+from studies.storage.study import open_study
 
 
 class Slots:
@@ -32,12 +37,14 @@ class Slots:
         self.closed.set()
 
 
-def run(opened, objective, *, total, slots=1, **options):
+def run(opened, objective, *, slots=1, show=lambda _: None, publish=lambda _: None, **asked):
     storage, study = opened
     with coordinate(storage, study) as coordinator:
-        sweep = Sweep(study, coordinator, objective, Slots(slots), total=total, **options)
-        sweep.run()
-    return sweep
+        runner = Runner(
+            Asked(**asked), study, coordinator, objective, Slots(slots), show=show, publish=publish
+        )
+        runner.run()
+    return runner
 
 
 def states(study):
@@ -105,6 +112,40 @@ def test_trainings_that_keep_failing_end_the_sweep(opened):
     assert TrialState.RUNNING not in states(opened[1])
 
 
+def test_failures_that_are_scattered_end_nothing(opened):
+    def objective(trial):
+        value = suggest(trial)
+        if trial.number % 2:
+            raise TrainingFailed("no good")
+        return value
+
+    run(opened, objective, total=12)
+    assert states(opened[1]).count(TrialState.FAIL) >= 11
+    assert states(opened[1]).count(TrialState.COMPLETE) == 12
+
+
+def test_epochs_of_a_lost_worker_are_not_counted_twice(opened, split):
+    lost, seen = [], []
+
+    def accuracies(job):
+        if lost:
+            return [0.7, 0.8, 0.75]
+        lost.append(job)
+        return [0.7, 0.8, WorkerLost("gone")]
+
+    storage, study = opened
+    experiment, backend = OfSplit(split, 3, may_prune=False), ScriptedEpochs(accuracies)
+    with coordinate(storage, study) as coordinator:
+        objective = Objective(experiment, backend)
+        runner = Runner(
+            experiment, study, coordinator, objective, backend, running=objective.running, show=seen.append
+        )
+        runner.run()
+    assert len(backend.jobs) == 4
+    assert seen[-1].epochs == (9, 9)
+    assert all(progress.epochs[0] <= 9 for progress in seen)
+
+
 def test_an_unexpected_error_is_raised_and_leaves_no_running_trial(opened):
     def objective(trial):
         suggest(trial)
@@ -124,15 +165,17 @@ def test_the_time_limit_starts_no_more(opened):
 
 
 def test_enough_is_enough(opened):
-    sweep = run(opened, suggest, total=50, is_enough=lambda trials: "flat" if len(trials) >= 7 else None)
+    sweep = run(opened, suggest, total=50, enough=lambda trials: "flat" if len(trials) >= 7 else None)
     assert sweep.ended_because == "flat"
     assert len(states(opened[1])) == 7
 
 
 def test_a_grid_ends_when_every_point_was_tried(opened):
     space = narrowed(["batch_size=64:128", "learning_rate=0.001:0.01", "hidden_units=128:128"])
-    opened[1].sampler = make_sampler("grid", seed=0, n_trials=0, space=space)
-    sweep = run(opened, lambda trial: suggest_all(trial, space).learning_rate, total=50, slots=3)
+    study = opened[1]
+    study.sampler = make_sampler("grid", seed=0, n_trials=0, space=space)
+    exhausted = {"enough": lambda trials: "every point of the grid" if is_exhausted(study) else None}
+    sweep = run(opened, lambda trial: suggest_all(trial, space).learning_rate, total=50, slots=3, **exhausted)
     assert "grid" in sweep.ended_because
     points = {(t.params["batch_size"], t.params["learning_rate"]) for t in opened[1].get_trials()}
     assert points == {(b, r) for b in (64, 128) for r in (0.001, 0.005, 0.01)}
@@ -153,7 +196,7 @@ def test_a_signal_leaves_a_clean_study_that_goes_on(opened, number):
         return 0.5
 
     with coordinate(storage, study) as coordinator, pytest.raises(Interrupted):
-        Sweep(study, coordinator, objective, backend, total=10**6).run()
+        Runner(Asked(), study, coordinator, objective, backend).run()
     assert TrialState.RUNNING not in states(study)
     waiting = [trial for trial in study.get_trials() if trial.state == TrialState.WAITING]
     assert [trial.user_attrs["retry_of"] for trial in waiting] == [4]
@@ -162,16 +205,16 @@ def test_a_signal_leaves_a_clean_study_that_goes_on(opened, number):
 def test_a_signal_ends_the_wait_for_a_locked_database_while_figures_are_published(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite, "ANSWER_SECONDS", 0.01)
     storage = connect(f"sqlite:///{tmp_path}/sweep.db", create=True)
-    study = open_study(storage, "sweep", facts={"format": 1})
+    study = open_study(storage, "sweep", facts=facts())
     storage.say = lambda sentence: os.kill(os.getpid(), signal.SIGINT)
     with contextlib.closing(sqlite3.connect(tmp_path / "sweep.db", isolation_level=None)) as other:
 
-        def publish():
+        def publish(study):
             other.execute("BEGIN IMMEDIATE")
             study.set_user_attr("figure", 1)
 
         with coordinate(storage, study) as coordinator, pytest.raises((Interrupted, UserError)):
-            Sweep(study, coordinator, suggest, Slots(1), total=10**6, publish=publish).run()
+            Runner(Asked(), study, coordinator, suggest, Slots(1), publish=publish).run()
     assert "figure" not in study.user_attrs
 
 
@@ -187,17 +230,5 @@ def test_progress_counts_and_estimates(opened):
 
 def test_publishing_happens_and_is_throttled(opened):
     published = []
-    run(opened, suggest, total=40, publish=lambda: published.append(len(states(opened[1]))))
+    run(opened, suggest, total=40, publish=lambda _: published.append(len(states(opened[1]))))
     assert 1 <= len(published) < 40
-
-
-def test_pruners_and_samplers_by_name(monkeypatch):
-    assert isinstance(make_pruner("median", epochs=20), optuna.pruners.MedianPruner)
-    assert isinstance(make_pruner("hyperband", epochs=20), optuna.pruners.HyperbandPruner)
-    assert isinstance(make_pruner("none", epochs=20), optuna.pruners.NopPruner)
-    for name in ("tpe", "random", "qmc", "grid", "cmaes"):
-        study = optuna.create_study(sampler=make_sampler(name, seed=0, n_trials=0, space=DEFAULT_SPACE))
-        assert 2 <= suggest_all(study.ask(), DEFAULT_SPACE).n_layers <= 4
-    monkeypatch.setattr("studies.samplers.find_spec", lambda _: None)
-    with pytest.raises(UserError, match=r'pip install "fcnet-sweep\[gp\]"'):
-        make_sampler("gp", seed=0, n_trials=0, space=DEFAULT_SPACE)

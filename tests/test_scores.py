@@ -3,7 +3,21 @@
 import numpy as np
 import pytest
 
-from studies.analysis.scores import confirmed_score, measured_score, paired_noise
+from studies.analysis.scores import (
+    Score,
+    confirmed_score,
+    distance_from_best,
+    measured_score,
+    noise_floor,
+    paired_noise,
+)
+from studies.views.sentences import noise_sentence
+
+
+def test_noise_is_pooled_over_the_groups():
+    # Sums of squares 0.5 and 2 over 1 + 2 degrees of freedom.
+    assert noise_floor([[0.0, 1.0], [4.0, 5.0, 6.0], [9.0]]) == pytest.approx((2.5 / 3) ** 0.5)
+    assert noise_floor([[0.8], []]) is None
 
 
 def test_what_a_seed_does_to_all_candidates_is_no_noise():
@@ -31,17 +45,59 @@ def test_the_interval_of_a_test_score_holds_the_truth():
         # Five models of true accuracy near 0.85, judged on the same 2,000 images of which some are harder.
         luck = np.sqrt(0.85 * 0.15 / 2000) * rng.standard_normal()
         score = measured_score(0.85 + luck + 0.004 * rng.standard_normal(5), images=2000, noise=None)
-        held.append(score["low"] <= 0.85 <= score["high"])
+        held.append(score.low <= 0.85 <= score.high)
     assert 0.93 < np.mean(held) <= 1.0
     single = measured_score([0.85], images=2000, noise=0.004)
-    assert single["high"] - 0.85 == pytest.approx(
-        1.96 * np.hypot(0.004, np.sqrt(0.85 * 0.15 / 2000)), rel=1e-3
-    )
-    assert measured_score([0.85], images=2000, noise=None)["low"] is None
+    assert single.high - 0.85 == pytest.approx(1.96 * np.hypot(0.004, np.sqrt(0.85 * 0.15 / 2000)), rel=1e-3)
+    assert measured_score([0.85], images=2000, noise=None).low is None
+
+
+def test_intervals_end_where_fractions_do_and_say_something() -> None:
+    spread = 1.96 * np.sqrt(0.98 * 0.02 / 100)
+    high = measured_score([0.98], images=100, noise=0.0)
+    assert (high.low, high.high) == (pytest.approx(0.98 - spread, abs=1e-4), 1.0)
+    low = measured_score([0.02], images=100, noise=0.0)
+    assert (low.low, low.high) == (0.0, pytest.approx(0.02 + spread, abs=1e-4))
+    inside = measured_score([0.60], images=100, noise=0.0)
+    assert (inside.low, inside.high) == (pytest.approx(0.504, abs=1e-3), pytest.approx(0.696, abs=1e-3))
+    confirmed = confirmed_score([0.84, 0.86])  # 12.706 * sqrt(0.0002) / sqrt(2) * sqrt(1.5)
+    assert (confirmed.low, confirmed.high) == (pytest.approx(0.69438, abs=1e-4), 1.0)
+    assert confirmed.n == 2
 
 
 def test_the_interval_of_a_confirmed_score_is_wider_than_students():
     score = confirmed_score([0.84, 0.85, 0.86, 0.85])
     student = 3.1824 * 0.0081650 / 2
-    assert score["high"] - 0.85 == pytest.approx(student * 2**0.5, rel=1e-3)  # 1/4 + 1/4 for 1/4
-    assert confirmed_score([0.85])["low"] is None
+    assert score.high - 0.85 == pytest.approx(student * 2**0.5, rel=1e-3)  # 1/4 + 1/4 for 1/4
+    assert score.mean - score.low == pytest.approx(score.high - score.mean)
+    alone = confirmed_score([0.84, 0.85, 0.86, 0.85], overlap=0.0)
+    assert alone.high - 0.85 == pytest.approx(student, rel=1e-3)
+    assert confirmed_score([0.85]) == Score(0.85, None, None, 1)
+
+
+@pytest.mark.parametrize("n", [2, 20, 100, 1000])
+def test_of_equal_trials_five_per_cent_lie_outside_the_band(n: int) -> None:
+    rng = np.random.default_rng(2)
+    scores = 0.85 + 0.004 * rng.standard_normal((max(200, 40_000 // n), n))
+    outside = scores < scores.max(axis=1, keepdims=True) - distance_from_best(0.004, n)
+    assert outside.mean() == pytest.approx(0.05, abs=0.004)
+
+
+def test_the_band_grows_with_the_number_of_trials_and_in_proportion_to_the_noise() -> None:
+    assert distance_from_best(0.004, 1) == distance_from_best(0.0, 100) == 0.0
+    assert distance_from_best(1.0, 2) == pytest.approx(1.6449 * 2**0.5, rel=1e-4)
+    assert distance_from_best(0.4, 100) == pytest.approx(0.4 * distance_from_best(1.0, 100))
+    widths = [distance_from_best(1.0, n) for n in (2, 3, 10, 100, 1000, 10_000)]
+    assert widths == sorted(widths)
+
+
+def test_the_sentence_on_noise_has_the_width_of_the_band() -> None:
+    width = 100 * distance_from_best(0.004, 100)
+    assert noise_sentence(0.004, 100) == (
+        "A single training varies by 0.40 points (standard deviation, from repeats): of 100 trials, those"
+        f" less than {width:.2f} points below the best may well be equal to it."
+    )
+    assert 1.6 < width < 1.8
+    assert noise_sentence(0.004, 1) == (
+        "A single training varies by 0.40 points (standard deviation, from repeats)."
+    )

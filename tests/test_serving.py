@@ -19,6 +19,7 @@ from served import PASSWORD, Sweep, ask, basic, make_sweep
 from fcnet.errors import UsageError, UserError
 from studies.dashboard.serving import PASSWORD_VARIABLE, serve
 
+NOTED = b'{"body": "mine", "version": 2}'
 SERVE = "import sys, json; from studies.dashboard.serving import serve; serve(**json.loads(sys.argv[1]))"
 
 
@@ -55,7 +56,7 @@ def serving(
 
 
 def port_of(said: str) -> int:
-    match = re.search(r"http://[\w.]+:(\d+)/dashboard/studies/1\b", said)
+    match = re.search(r"http://[\w.]+:(\d+)/dashboard/studies/1(?= |\?|\r?\n)", said)
     assert match, said
     return int(match[1])
 
@@ -85,6 +86,33 @@ def test_a_password_is_demanded_on_loopback_too_and_never_shown(sweep: Sweep) ->
         assert process.communicate(timeout=60) == ("", "")
         assert process.returncode == 0
     assert PASSWORD not in said
+
+
+def test_changes_demand_the_token_of_the_address_said(sweep: Sweep) -> None:
+    tokens = set()
+    for _ in range(2):
+        with serving(sweep.url, allow_edit=True) as process:
+            said = process.stdout.readline()
+            assert "change and delete studies" in process.stdout.readline()
+            port = port_of(said)
+            (path,) = re.findall(r"/dashboard/studies/1\?token=[0-9a-f]{32}(?= \()", said)
+            tokens.add(path)
+            assert ask(port, "/api/studies/1/note", "PUT", NOTED)[0] == 403
+            _, headers, _ = ask(port, path)
+            assert headers["Location"] == "/dashboard/studies/1"
+            cookie = headers["Set-Cookie"].partition(";")[0]
+            assert ask(port, "/api/studies/1/note", "PUT", NOTED, Cookie=cookie)[0] in (204, 409)
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=60) == ("", "")
+    assert len(tokens) == 2
+
+
+def test_with_a_password_the_address_holds_no_token(sweep: Sweep) -> None:
+    with serving(sweep.url, {PASSWORD_VARIABLE: PASSWORD}, allow_edit=True) as process:
+        said = process.stdout.readline()
+        assert "token" not in said
+        right = basic("me", PASSWORD)
+        assert ask(port_of(said), "/api/studies/1/note", "PUT", NOTED, Authorization=right)[0] in (204, 409)
 
 
 def test_the_password_is_asked_for_at_a_terminal(sweep: Sweep) -> None:

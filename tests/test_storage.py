@@ -9,14 +9,15 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import ROOT
+from conftest import ROOT, facts
 
 from fcnet.errors import UserError
-from studies.storage.database import connect, load_study, open_study
+from studies.storage.database import connect
 from studies.storage.errors import redact
 from studies.storage.ownership import coordinate
+from studies.storage.study import load_study, open_study
 
-FACTS = {"data": "ab12", "data_name": "synthetic", "epochs": 20, "space": {"lr": [0.1, 1.0]}, "format": 1}
+FACTS = facts(data_name="synthetic", epochs=20, space={"lr": "0.1..1"})
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -49,9 +50,12 @@ def test_sqlite_settings(storage):
 
 def test_processes_that_create_one_database_at_once_all_succeed(tmp_path, url):
     code = (
-        "import sys; from studies.storage.database import connect, open_study;"
+        "import sys; from studies.storage.database import connect;"
+        "from studies.storage.study import open_study;"
+        "from studies.record import Facts;"
+        "facts = Facts(data='a', data_name='a', protocol='holdout', epochs=3, space={});"
         "print('ready', flush=True); input();"
-        "open_study(connect(sys.argv[1], create=True), 'a', facts={'epochs': 2})"
+        "open_study(connect(sys.argv[1], create=True), 'a', facts=facts)"
     )
     workers = [
         subprocess.Popen(
@@ -76,7 +80,7 @@ def test_processes_that_create_one_database_at_once_all_succeed(tmp_path, url):
         assert worker.returncode == 0, errors
     assert not list(tmp_path.glob("*.new"))
     with contextlib.closing(connect(url, create=False)) as storage:
-        assert load_study(storage, None).user_attrs == {"facts": {"epochs": 2}}
+        assert load_study(storage, None).user_attrs == {"facts": facts().as_kept()}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_a_database_that_is_not_there_is_not_made_for_reading(tmp_path, url):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02}q\x00", os.urandom(5_000)])
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02}q\x00", bytes(range(256)) * 20])
 def test_a_file_that_is_no_database_is_left_as_it_is(url, content):
     file_of(url).write_bytes(content)
     with pytest.raises(UserError, match="not a SQLite database"):
@@ -174,14 +178,17 @@ def test_a_database_of_another_optuna_is_told_with_its_mend(url, version, mend):
 _AS_NOBODY = """
 import os, sys
 from fcnet.errors import UserError
-from studies.storage.database import connect, open_study
-open_study(connect(f"sqlite:///{sys.argv[2]}/other.db", create=True), "a", facts={})  # imports all there is
+from studies.storage.database import connect
+from studies.record import Facts
+from studies.storage.study import open_study
+facts = Facts(data="a", data_name="a", protocol="holdout", epochs=3, space={})
+open_study(connect(f"sqlite:///{sys.argv[2]}/other.db", create=True), "a", facts=facts)  # imports all
 if os.geteuid() == 0:
     os.seteuid(65534)
 os.chdir(sys.argv[1])
 try:
     storage = connect("sqlite:///sweep.db", create=True)
-    open_study(storage, "b", facts={})
+    open_study(storage, "b", facts=facts)
 except UserError as error:
     print(error)
 """
@@ -219,9 +226,11 @@ def test_a_full_disk_is_a_sentence_and_the_database_stays_whole(url):
     code = """
 import resource, sys
 from fcnet.errors import UserError
-from studies.storage.database import connect, open_study
+from studies.storage.database import connect
+from studies.record import Facts
+from studies.storage.study import open_study
 storage = connect(sys.argv[1], create=True)
-study = open_study(storage, "a", facts={"epochs": 2})
+study = open_study(storage, "a", facts=Facts(data="a", data_name="a", protocol="holdout", epochs=3, space={}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, resource.RLIM_INFINITY))
 try:
     for i in range(200):

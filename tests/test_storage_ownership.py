@@ -10,22 +10,26 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, facts
 from optuna.study import Study
 from optuna.trial import TrialState
 
 from fcnet.errors import UserError
-from studies.storage.database import connect, load_study, open_study
+from studies.record import COORDINATOR
+from studies.storage.database import connect
 from studies.storage.ownership import MAX_RETRIES, Coordinator, coordinate
-from studies.storage.retrying import PatientStorage
+from studies.storage.retrying import RetryingStorage
+from studies.storage.study import load_study, open_study
 
 # Starts a study with an enqueued trial, starts two trials, and waits to be killed.
 CHILD = """
 import sys
 from studies.storage.ownership import coordinate
-from studies.storage.database import connect, open_study
+from studies.storage.database import connect
+from studies.record import Facts
+from studies.storage.study import open_study
 storage = connect(sys.argv[1], create=True)
-study = open_study(storage, "a", facts={"epochs": 2})
+study = open_study(storage, "a", facts=Facts(data="a", data_name="a", protocol="holdout", epochs=3, space={}))
 with coordinate(storage, study) as coordinator:
     study.enqueue_trial({"x": 0.25, "y": 0.5})
     for seed in (7, 8):
@@ -40,12 +44,12 @@ with coordinate(storage, study) as coordinator:
 
 
 @pytest.fixture
-def study(storage: PatientStorage) -> Study:
-    return open_study(storage, "a", facts={"epochs": 2})
+def study(storage: RetryingStorage) -> Study:
+    return open_study(storage, "a", facts=facts())
 
 
 @pytest.fixture
-def coordinator(storage: PatientStorage, study: Study) -> Iterator[Coordinator]:
+def coordinator(storage: RetryingStorage, study: Study) -> Iterator[Coordinator]:
     with coordinate(storage, study) as held:
         yield held
 
@@ -70,9 +74,9 @@ def always(_: object) -> bool:
     return True
 
 
-def abandon(storage: PatientStorage) -> None:
-    """Make the storage forget its trials, as if its process had been killed and started again."""
-    storage.started.clear()
+def leave_running(study: Study) -> None:
+    """Start a trial that is handed out to nobody, as if its thread had died right after its start."""
+    study.ask().suggest_float("x", 0, 1)
 
 
 def test_a_second_sweep_is_refused_with_process_and_start_until_the_first_is_killed(url):
@@ -118,8 +122,7 @@ def test_what_a_killed_sweep_ran_waits_again_with_its_parameters_and_seed(url):
 
 @pytest.mark.parametrize("step", ["set_trial_user_attr", "set_trial_state_values"])
 def test_a_recovery_that_is_killed_between_its_steps_goes_on(storage, study, coordinator, monkeypatch, step):
-    coordinator.ask(always).suggest_float("x", 0, 1)
-    abandon(storage)
+    leave_running(study)
 
     def die(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -134,8 +137,7 @@ def test_a_recovery_that_is_killed_between_its_steps_goes_on(storage, study, coo
 
 
 def test_a_successor_that_was_created_twice_runs_once(storage, study, coordinator):
-    coordinator.ask(always).suggest_float("x", 0, 1)
-    abandon(storage)
+    leave_running(study)
     coordinator.recover()
     study.enqueue_trial(study.trials[0].params, user_attrs={"retry_of": 0})
     coordinator.recover()
@@ -176,8 +178,7 @@ def test_a_failing_trial_is_retried_a_few_times(storage, study, coordinator):
 def test_interruptions_are_no_failures(storage, study, coordinator):
     study.enqueue_trial({"x": 0.5})
     for _ in range(MAX_RETRIES + 2):
-        coordinator.ask(always).suggest_float("x", 0, 1)
-        abandon(storage)
+        leave_running(study)
         assert len(coordinator.recover()) == 1
     trial = coordinator.ask(always)
     assert coordinator.requeue(trial.number, "a worker died") == trial.number + 1
@@ -225,6 +226,32 @@ def test_the_exclusive_right_may_be_entered_again_by_its_thread_only(coordinator
         assert not entered.wait(0.05)
     other.join(30)
     assert entered.is_set()
+
+
+def test_what_is_started_after_the_right_has_ended_bears_no_mark(storage, study):
+    for _ in range(2):
+        with coordinate(storage, study) as coordinator:
+            coordinator.ask(always)
+    study.ask()
+    study.enqueue_trial({"x": 0.5})
+    study.ask()
+    marks = [trial.system_attrs.get(COORDINATOR) for trial in study.trials]
+    assert len(set(marks)) == 3
+    assert marks[2:] == [None, None]
+
+
+def test_a_second_recovery_finds_nothing_to_do(storage, study, coordinator):
+    study.enqueue_trial({"x": 0.5})
+    for _ in range(2):
+        leave_running(study)
+    assert coordinator.recover() == [0, 1]
+    after = study.trials
+    assert coordinator.recover() == []
+    assert study.trials == after
+    assert states(study) == ["FAIL", "FAIL", "WAITING", "WAITING"]
+    coordinator.ask(always)
+    assert coordinator.recover() == []
+    assert states(study) == ["FAIL", "FAIL", "RUNNING", "WAITING"]
 
 
 def test_the_right_ends_with_its_block_and_leaves_only_the_lock_file(tmp_path, storage, study):

@@ -9,19 +9,24 @@ from pathlib import Path
 import optuna
 import pytest
 import sqlalchemy
+from conftest import facts
+from optuna.trial import TrialState
 
 from fcnet.errors import UserError
 from studies.storage import retrying, sqlite
-from studies.storage.database import connect, open_study
-from studies.storage.retrying import PatientStorage
+from studies.storage.database import connect
+from studies.storage.retrying import LockLost, RetryingStorage
+from studies.storage.study import open_study
 
-FACTS = {"data": "ab12", "data_name": "synthetic", "epochs": 20, "space": {"lr": [0.1, 1.0]}, "format": 1}
+FACTS = facts(data_name="synthetic", epochs=20, space={"lr": "0.1..1"})
+
+LOCKED = sqlalchemy.exc.OperationalError("COMMIT", None, sqlite3.OperationalError("database is locked"))
 
 
 @pytest.fixture
 def locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[PatientStorage, sqlite3.Connection]]:
+) -> Iterator[tuple[RetryingStorage, sqlite3.Connection]]:
     """Give a storage that is quick to notice a lock, and another connection that can hold one."""
     path = tmp_path / "sweep.db"
     monkeypatch.setattr(sqlite, "ANSWER_SECONDS", 0.01)
@@ -97,9 +102,8 @@ def test_after_giving_up_a_trial_is_enqueued_at_once_or_not_at_all(locked):
     storage.give_up()
     study.enqueue_trial({"x": 1.0})
     attempts = []
-    storage.guard = lambda: attempts.append(1)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(UserError, match="did not answer"):
+    with storage.guarded(lambda: attempts.append(1)), pytest.raises(UserError, match="did not answer"):
         study.enqueue_trial({"x": 2.0})
     assert len(attempts) == 2  # the second one is refused before it waits
     other.execute("ROLLBACK")
@@ -115,17 +119,66 @@ def test_a_result_whose_confirmation_was_lost_is_told_once(storage, monkeypatch)
         answer = real(self, *arguments)
         if not lost:
             lost.append(answer)
-            raise sqlalchemy.exc.OperationalError(
-                "COMMIT", None, sqlite3.OperationalError("database is locked")
-            )
+            raise LOCKED
         return answer
 
     trial = study.ask()
     monkeypatch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", lose_the_first_answer)
     study.tell(trial, 0.75)
     assert study.trials[0].value == 0.75
-    lost.clear()
-    other = study.ask()
-    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):  # another result than the stored one
-        storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.COMPLETE, [0.5])
-    assert other.number == 1
+
+
+@pytest.mark.parametrize(("state", "values"), [("COMPLETE", [0.5]), ("COMPLETE", None), ("FAIL", [0.75])])
+def test_a_result_is_not_told_by_the_different_one_that_somebody_else_stored(
+    storage, monkeypatch, state, values
+):
+    study = open_study(storage, "a", facts=FACTS)
+    monkeypatch.setattr(retrying, "PAUSE_SECONDS", 0.0)
+    real, tried = optuna.storages.RDBStorage.set_trial_state_values, []
+
+    def somebody_is_quicker(self, trial_id, *result):
+        if not tried:
+            tried.append(result)
+            real(self, trial_id, TrialState.COMPLETE, [0.75])
+            raise LOCKED
+        return real(self, trial_id, *result)
+
+    trial = study.ask()
+    monkeypatch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", somebody_is_quicker)
+    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+        storage.set_trial_state_values(trial._trial_id, TrialState[state], values)
+    assert study.trials[0].values == [0.75]
+
+
+def test_the_patience_of_one_call_does_not_begin_anew_at_each_try(storage, monkeypatch):
+    monkeypatch.setattr(retrying, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "PATIENCE_SECONDS", 0.1)
+    tries = []
+
+    def fail() -> None:
+        tries.append(1)
+        assert len(tries) < 500, "it tries for ever"
+        raise LOCKED
+
+    with pytest.raises(UserError, match="did not answer"):
+        storage.retried(fail)
+    assert len(tries) > 1
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_a_guard_prevents_the_start_of_a_new_trial_and_of_a_waiting_one(storage, waiting):
+    study = open_study(storage, "a", facts=FACTS)
+    if waiting:
+        study.enqueue_trial({"x": 1.0})
+
+    def forbid() -> None:
+        raise LockLost
+
+    with storage.guarded(forbid):
+        with pytest.raises(LockLost):
+            study.ask()
+        with pytest.raises(LockLost):
+            study.enqueue_trial({"x": 2.0})
+    assert [trial.state.name for trial in study.trials] == ["WAITING"] * waiting
+    study.ask()
+    assert [trial.state.name for trial in study.trials] == ["RUNNING"]

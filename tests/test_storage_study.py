@@ -1,20 +1,24 @@
 """What a study was started with is kept, and compared when it is opened."""
 
+import msgspec
 import optuna
 import pytest
+from conftest import facts
 
 from fcnet.errors import UserError
-from studies.storage.database import load_study, open_study
+from studies.record import read
+from studies.storage.study import load_study, open_study, widen
 
-FACTS = {"data": "ab12", "data_name": "synthetic", "epochs": 20, "space": {"lr": [0.1, 1.0]}, "format": 1}
+FACTS = facts(data_name="synthetic", epochs=20, space={"lr": "0.1..1"})
+KEPT = FACTS.as_kept()
 
 
 def test_a_study_keeps_its_facts_direction_and_metric_name(storage):
     study = open_study(storage, "a", facts=FACTS)
-    assert study.user_attrs == {"facts": FACTS}
+    assert study.user_attrs == {"facts": KEPT}
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
     assert study.metric_names == ["validation_accuracy"]
-    again = open_study(storage, "a", facts={**FACTS, "space": {"lr": (0.1, 1.0)}})
+    again = open_study(storage, "a", facts=FACTS)
     assert again._study_id == study._study_id
 
 
@@ -26,30 +30,56 @@ def test_a_study_keeps_its_facts_direction_and_metric_name(storage):
             "epochs 20, not 10: give the same --epochs as before, or start another",
         ),
         (
-            {"space": {"lr": [0.1, 2.0]}},
-            "space.lr [0.1, 1.0], not [0.1, 2.0]: give the same --range as before, or start another study",
+            {"space": {"lr": "0.1..0.5"}},
+            "space.lr 0.1..1, not 0.1..0.5: give the same --range as before, or start another study",
         ),
-        ({"space": {"lr": [0.1, 1.0], "n": [1, 2]}}, "space.n (none), not [1, 2]"),
+        ({"space": {"lr": "0.1..1", "n": "1..2"}}, "space.n (none), not 1..2"),
+        ({"space": {"lr": "0.01..1 (log)"}}, "space.lr 0.1..1, not 0.01..1 (log)"),
         (
             {"data": "cd34", "data_name": "cifar10"},
-            "data synthetic (fingerprint ab12), not cifar10 (fingerprint cd34): give the same --data as",
+            "data synthetic (fingerprint a), not cifar10 (fingerprint cd34): give the same --data as",
         ),
-        ({"format": 2}, "format 1, this program writes format 2: go on with the version that made it"),
-        ({"format": 0}, "format 1, this program writes format 0: run pip install --upgrade fcnet-sweep"),
     ],
 )
 def test_other_facts_are_refused_with_both_values_and_the_mend(storage, change, sentence):
     study = open_study(storage, "a", facts=FACTS)
     with pytest.raises(UserError) as caught:
-        open_study(storage, "a", facts={**FACTS, **change})
+        open_study(storage, "a", facts=msgspec.structs.replace(FACTS, **change))
     assert sentence in str(caught.value)
-    assert study.user_attrs == {"facts": FACTS}
+    assert study.user_attrs == {"facts": KEPT}
+
+
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [(2, "run pip install --upgrade fcnet-sweep"), (0, "go on with the version that made it")],
+)
+def test_a_study_of_another_format_is_told_so_and_left_as_it_is(storage, number, mend):
+    study = open_study(storage, "a", facts=FACTS)
+    study.set_user_attr("facts", {"format": number, "other": "things"})
+    sentence = f"has format {number}, this program writes format 1: {mend}"
+    with pytest.raises(UserError, match=sentence):
+        open_study(storage, "a", facts=FACTS)
+    with pytest.raises(UserError, match=sentence):
+        read(study)
+    assert study.user_attrs == {"facts": {"format": number, "other": "things"}}
+
+
+def test_a_wider_space_goes_on_and_what_it_was_is_kept(storage):
+    study = open_study(storage, "a", facts=FACTS)
+    wider = msgspec.structs.replace(FACTS, space={"lr": "0.05..2"})
+    study = open_study(storage, "a", facts=wider)
+    assert study.user_attrs == {"facts": KEPT}  # until somebody has the right to run trainings
+    widen(study, wider)
+    widen(study, wider)
+    assert study.user_attrs == {"facts": wider.as_kept(), "facts_before": [{"trials": 0, "lr": "0.1..1"}]}
+    with pytest.raises(UserError, match=r"space.lr 0.05..2, not 0.1..1: give the same --range as before"):
+        open_study(storage, "a", facts=FACTS)
 
 
 def test_a_study_whose_maker_died_early_is_finished(storage):
     storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "a")
     study = open_study(storage, "a", facts=FACTS)
-    assert study.user_attrs == {"facts": FACTS}
+    assert study.user_attrs == {"facts": KEPT}
     assert study.metric_names == ["validation_accuracy"]
 
 

@@ -8,9 +8,10 @@ import pytest
 from conftest import ROOT
 
 BIN = Path(sys.executable).parent
+CHECKS = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
 
 
-@pytest.mark.parametrize("command", ["ruff check", "ruff format --check", "mypy", "lint-imports"])
+@pytest.mark.parametrize("command", CHECKS)
 def test_the_tree_passes(command):
     tool, *arguments = command.split()
     done = subprocess.run(

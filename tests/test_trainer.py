@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from fcnet.data import Normalisation, Part, Split
+from fcnet.errors import Diverged
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.losses import SigmoidCrossEntropy, encode_targets
 from fcnet.network import Network
-from fcnet.trainer import Diverged, Training
+from fcnet.trainer import Training
 
 
 def make_split(n_train=70, n_validation=30, n_features=9, n_classes=2, seed=0):
@@ -166,13 +167,23 @@ def test_training_learns_and_stops_with_its_reader():
 
 
 def test_divergence_ends_the_training_at_once_and_silently():
-    split = make_split(n_train=300)
+    split = make_split(n_train=5_000)
     training = Training(
-        split, Hyperparameters(learning_rate=10.0, hidden_units=64, n_layers=4), epochs=500, seed=0
+        split, Hyperparameters(learning_rate=10.0, hidden_units=64, n_layers=4), epochs=2, seed=0
     )
-    with pytest.raises(Diverged, match="diverged in epoch"):
-        for _ in training:
-            pass
+    forward, seen = training.network.forward, []
+
+    def watched(x):
+        out = forward(x)
+        seen.append((x.shape[-2], bool(np.isfinite(out).all())))
+        return out
+
+    training.network.forward = watched
+    with pytest.raises(Diverged, match="diverged in epoch 0"):
+        list(training)
+    finite = [ok for _, ok in seen]
+    after = sum(rows for rows, _ in seen[finite.index(False) :])
+    assert after <= 1024 + 16  # rows between two looks, and a batch
 
 
 def test_a_seed_gives_the_same_bits_and_another_seed_others():

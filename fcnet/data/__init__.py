@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from fcnet.data import cifar10, files, synthetic
 from fcnet.data.dataset import Dataset
 from fcnet.data.prepared import shared_split
 from fcnet.data.split import Normalisation, Part, Split
@@ -46,13 +45,25 @@ def load(
         If the data cannot be had or cannot be used; the message says why and what to do.
     UsageError
         If `classes` holds a name that is no CIFAR-10 class.
+
+    Examples
+    --------
+    >>> from fcnet import load
+    >>> data = load("synthetic")
+    >>> data.name, data.images.shape, data.class_names
+    ('synthetic images', (10000, 3072), ('first', 'second'))
     """
+    # Each source is imported when it is asked for.
+    if source not in ("auto", "cifar10", "synthetic"):
+        from fcnet.data import files
+
+        return files.load(source)
+    from fcnet.data import cifar10, synthetic
+
     if source == "synthetic":
         return synthetic.generate()
     if source == "cifar10":
         return cifar10.load(classes)
-    if source != "auto":
-        return files.load(source)
     try:
         return cifar10.load(classes, patience=5.0)
     except cifar10.Unavailable as error:

@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from fcnet.data.checks import checked_parts, shape_of_image
 from fcnet.data.split import PROTOCOLS, Normalisation, Part, Split, holdout_rows
 
 Images = NDArray[Any]  # uint8 or float32, (n, n_features)
@@ -39,6 +41,71 @@ class Dataset:
     class_names: tuple[str, ...]
     image_shape: tuple[int, ...] | None
     _test: tuple[Images, Labels] = field(repr=False)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: ArrayLike,
+        labels: ArrayLike,
+        test_images: ArrayLike,
+        test_labels: ArrayLike,
+        *,
+        class_names: Sequence[str] | None = None,
+        name: str = "arrays",
+        image_shape: Sequence[int] | None = None,
+    ) -> Self:
+        """Make a data set of arrays; they are checked as those of files are.
+
+        Parameters
+        ----------
+        images, test_images : array-like of shape (n, ...), uint8 or finite floats
+            Development and test images. Arrays of uint8 are not copied: leave them as they are.
+        labels, test_labels : array-like of shape (n,) or (n, 1)
+            Class of each image, 0 to K - 1, at least five of each in the development part.
+        class_names : sequence of str, default: the labels as text
+            K different names, at least two.
+        name : str, default="arrays"
+            What messages and figures call the data.
+        image_shape : sequence of int, default: that of the arrays
+            Channels, rows and columns of one image.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        ValueError
+            If the arrays are not of this form; the message names the array and what is wrong with it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fcnet import Dataset
+        >>> images, labels = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2
+        >>> data = Dataset.from_arrays(images[:50], labels[:50], images[50:], labels[50:], name="noise")
+        >>> data.images.shape, data.test_size, data.class_names
+        ((50, 4), 10, ('0', '1'))
+        >>> Dataset.from_arrays(images[:50], labels[:49], images[50:], labels[50:])
+        Traceback (most recent call last):
+        ValueError: arrays has 50 rows in images but 49 in labels
+        """
+        names = ("images", "labels", "test_images", "test_labels")
+        given = (images, labels, test_images, test_labels)
+        arrays = []
+        for which, values in zip(names, given, strict=True):
+            arrays.append(np.asarray(values))
+            if arrays[-1].dtype.kind not in "biuf":
+                raise ValueError(
+                    f"{which} in {name} holds {arrays[-1].dtype}, but it must hold plain numbers"
+                )
+        if class_names is None:
+            class_names = [str(label) for label in range(max(2, len(np.unique(arrays[1]))))]
+        if len(class_names) < 2 or len({*class_names}) < len(class_names):
+            raise ValueError(f"class_names is {class_names!r}, but it must be two or more different names")
+        development, test = checked_parts(arrays, names, name, n_classes=len(class_names))
+        shape = shape_of_image(arrays[0], image_shape)
+        return cls(name, *development, tuple(class_names), shape, _test=test)
 
     @property
     def test_size(self) -> int:
@@ -85,6 +152,18 @@ class Dataset:
         ------
         ValueError
             If `protocol` is none of the three, or `seed` is negative.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fcnet import Dataset
+        >>> images, labels = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2
+        >>> data = Dataset.from_arrays(images[:50], labels[:50], images[50:], labels[50:])
+        >>> split = data.split(seed=1)
+        >>> len(split.train.x), len(split.validation.x)
+        (40, 10)
+        >>> len(data.split("final").train.x)
+        50
         """
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocol is {protocol!r}, but it must be one of {', '.join(PROTOCOLS)}")

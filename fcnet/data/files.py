@@ -10,13 +10,11 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnet.data.checks import as_rows, checked_parts, shape_of_image
 from fcnet.data.dataset import Dataset
-from fcnet.data.pickles import read_pickle
 from fcnet.errors import UserError
 
 MAX_BYTES = 1 << 30  # of a file, and of the arrays in it
-MIN_ROWS = 5  # of each class in the development part, so that the holdout gets at least one
-_LARGEST_VALUE = 1e15  # of a floating image: normalised values stay finite in float32
 _KEYS = {
     "train_data": "x_train",
     "train_labels": "y_train",
@@ -98,12 +96,15 @@ def read_images(file: BinaryIO, name: str) -> NDArray[Any]:
             raise UserError(f"{name} holds no images; save them as numpy.savez(FILE, images=...)")
         images = found
     elif magic.startswith(b"\x80"):
-        images = read_pickle(file.read(MAX_BYTES), name).get("test_data", np.empty(0))
+        images = _read_pickle(file, name).get("test_data", np.empty(0))
     else:
         raise UserError(f"{name} is neither an .npy nor an .npz file; save images with numpy.save")
     if images.ndim < 2 or 0 in images.shape:
         raise UserError(f"{name} has images of shape {images.shape}, but it must be (images, values)")
-    return _as_rows(images, f"images in {name}")
+    try:
+        return as_rows(images, f"images in {name}")
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 @contextlib.contextmanager
@@ -142,11 +143,17 @@ def read(file: BinaryIO, name: str) -> Dataset:
     if magic.startswith(b"PK"):
         return _checked(_read_npz(file, name), name)
     if magic.startswith(b"\x80"):
-        return _checked(read_pickle(file.read(MAX_BYTES), name), name)
+        return _checked(_read_pickle(file, name), name)
     raise UserError(
         f"{name} is neither an .npz archive nor a pickle of protocol 2 or later; "
         f"save {', '.join(_KEYS)} with numpy.savez"
     )
+
+
+def _read_pickle(file: BinaryIO, name: str) -> dict[str, NDArray[Any]]:
+    from fcnet.data.pickles import read_pickle  # few files are any
+
+    return read_pickle(file.read(MAX_BYTES), name)
 
 
 def _read_npz(file: BinaryIO, name: str, keys: Mapping[str, str] = _KEYS) -> dict[str, NDArray[Any]]:
@@ -203,51 +210,8 @@ def _checked(arrays: Mapping[str, NDArray[Any]], name: str) -> Dataset:
     missing = [key for key in _KEYS if key not in arrays]
     if missing:
         raise UserError(f"{name} lacks {', '.join(missing)}; save all of {', '.join(_KEYS)} in it")
-    images, labels = _part(arrays, "train", name, at_least=MIN_ROWS)
-    test_images, test_labels = _part(arrays, "test", name, at_least=1)
-    if images.shape[1] != test_images.shape[1]:
-        raise UserError(
-            f"{name} has {images.shape[1]} values per image in train_data "
-            f"but {test_images.shape[1]} in test_data; make them equal"
-        )
-    if images.dtype != test_images.dtype:
-        raise UserError(f"{name} mixes uint8 and floating images; save train_data and test_data as one type")
-    shape = arrays["train_data"].shape[1:]
-    if len(shape) == 1:
-        shape = (3, 32, 32) if shape[0] == 3 * 32 * 32 else ()
-    return Dataset(name, images, labels, ("0", "1"), shape or None, _test=(test_images, test_labels))
-
-
-def _part(
-    arrays: Mapping[str, NDArray[Any]], part: str, name: str, *, at_least: int
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    images, labels = arrays[f"{part}_data"], arrays[f"{part}_labels"]
-    if images.ndim < 2 or 0 in images.shape:
-        raise UserError(f"{part}_data in {name} has shape {images.shape}, but it must be (images, values)")
-    if labels.shape not in ((len(labels),), (len(labels), 1)) if labels.ndim else True:
-        raise UserError(f"{part}_labels in {name} has shape {labels.shape}, but it must be (images,)")
-    if len(images) != len(labels):
-        raise UserError(f"{name} has {len(images)} rows in {part}_data but {len(labels)} in {part}_labels")
-    labels = labels.ravel()
-    strange = labels[~np.isin(labels, (0, 1))]
-    if len(strange):
-        raise UserError(f"{part}_labels in {name} holds {strange[0]}, but every label must be 0 or 1")
-    labels = labels.astype(np.int64)
-    for label, count in enumerate(np.bincount(labels, minlength=2)):
-        if count < at_least:
-            raise UserError(
-                f"{name} has {count} rows of class {label} in {part}_data; at least {at_least} are needed"
-            )
-    return _as_rows(images, f"{part}_data in {name}"), labels
-
-
-def _as_rows(images: NDArray[Any], where: str) -> NDArray[Any]:
-    rows = np.ascontiguousarray(images.reshape(len(images), -1))
-    if rows.dtype == np.uint8:
-        return rows
-    if rows.dtype.kind != "f":
-        raise UserError(f"{where} holds {rows.dtype}, but images must be uint8 or floating numbers")
-    # NaN fails the comparison too
-    if not (np.abs(rows).max() <= _LARGEST_VALUE):
-        raise UserError(f"{where} holds NaN, infinite or huge values; every value must be below 1e15 in size")
-    return rows.astype(np.float32)
+    try:
+        development, test = checked_parts([arrays[key] for key in _KEYS], [*_KEYS], name, n_classes=2)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return Dataset(name, *development, ("0", "1"), shape_of_image(arrays["train_data"]), _test=test)

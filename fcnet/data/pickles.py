@@ -1,16 +1,16 @@
-"""The course assignment's pickle, read without unpickling: arrays and nothing else come out of it.
+"""The course assignment's pickle: arrays come out of it, and nothing that it names is imported or called.
 
-`pickle.load` runs what a file tells it to. Here a small machine follows the few opcodes by which Python 2
-and 3 write a dict of arrays; any other opcode, name or object ends the reading. Nothing is imported or
-called, and every array's bytes must be present in the file and not serve several arrays, so memory stays
-within a few times the file's size.
+`pickle.load` runs what a file tells it to. Here the file is looked through first, then read by an unpickler
+for which every name is an inert stand-in or refused. Every array's bytes must be present in the file and not
+serve several arrays, so memory stays within a few times the file's size.
 """
 
 import io
 import math
+import pickle
 import pickletools
 import re
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,39 +20,20 @@ from numpy.typing import NDArray
 from fcnet.errors import UserError
 
 MAX_OPCODES = 1_000  # four arrays take about 200
-_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
-_MARK = object()
-_NAMES = {
-    "numpy.core.multiarray _reconstruct": "reconstruct",
-    "numpy._core.multiarray _reconstruct": "reconstruct",
-    "numpy.core.numeric _frombuffer": "frombuffer",
-    "numpy._core.numeric _frombuffer": "frombuffer",
-    "numpy ndarray": "ndarray",
-    "numpy dtype": "dtype",
-    "_codecs encode": "encode",
+_TUPLES = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
+_PUTS, _GETS = {"BINPUT", "LONG_BINPUT", "MEMOIZE"}, {"BINGET", "LONG_BINGET"}
+_OPCODES = {
+    *("PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2"),
+    *("LONG1", "SHORT_BINSTRING", "BINSTRING", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+    *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8", "EMPTY_TUPLE", *_TUPLES),
+    *("EMPTY_DICT", "SETITEM", "SETITEMS", *_PUTS, *_GETS),
+    *("GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"),
 }
-
-
-@dataclass(frozen=True)
-class _Name:
-    """Stands for a function or class that the file names; it does nothing."""
-
-    name: str
-
-
-@dataclass
-class _Dtype:
-    """Stands for a NumPy type while it is put together."""
-
-    code: str
-    byte_order: str = "="
-
-
-@dataclass
-class _Array:
-    """Stands for an array while it is put together."""
-
-    values: NDArray[Any] | None = None
+_NAMES = {
+    *("numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct"),
+    *("numpy.core.numeric _frombuffer", "numpy._core.numeric _frombuffer"),
+    *("numpy ndarray", "numpy dtype", "_codecs encode"),
+}
 
 
 class _Refused(Exception):
@@ -80,171 +61,150 @@ def read_pickle(content: bytes, name: str) -> dict[str, NDArray[Any]]:
         If the file is damaged or holds anything but a dict of plain arrays.
     """
     try:
-        found = _Machine(content).run()
+        _look_through(content)
+        found = _Unpickler(content).load()
+        if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+            raise _Refused("no dict of arrays")
     except _Refused as error:
         raise UserError(
             f"{name} is a pickle with more than NumPy arrays in it ({error}), and none of it was run; "
             "get the file from its source again or save the arrays with numpy.savez"
         ) from error
-    # The readers of opcodes and the machine's stack meet bytes of any kind here.
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+    except Exception as error:  # the unpickler meets bytes of any kind here
         raise UserError(
             f"{name} is a truncated or damaged pickle; get the file from its source again"
         ) from error
-    return {key: entry.values for key, entry in found.items() if entry.values is not None}
+    arrays = {key: entry.values for key, entry in found.items() if isinstance(entry, _Array)}
+    return {key: values for key, values in arrays.items() if values is not None}
 
 
-class _Machine:
-    """Follows the opcodes of one pickle."""
+def _look_through(content: bytes) -> None:
+    """Refuse what would take time or memory beyond the file's size, before the unpickler sees it.
+
+    Lengths that lead beyond the file end here, too: this reads every argument.
+    """
+    slots: set[int] = set()  # of the memo
+    tuples: set[int] = set()  # slots that hold one
+    top, previous, frame_end = "", -1, 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library's reader of names warns of some
+        for count, (opcode, argument, place) in enumerate(pickletools.genops(content)):
+            position = place or 0
+            if count == MAX_OPCODES:
+                raise _Refused(f"more than {MAX_OPCODES} opcodes")
+            if opcode.name not in _OPCODES:
+                raise _Refused(f"opcode {opcode.name}")
+            # The unpickler would go on behind the frame: at other opcodes than those that are seen here.
+            if previous < frame_end < position or (opcode.name == "FRAME" and position < frame_end):
+                raise ValueError("an opcode that crosses the end of its frame")
+            previous = position
+            if opcode.name == "FRAME":
+                frame_end = position + 9 + int(argument or 0)
+            elif opcode.name in _PUTS:
+                slot = len(slots) if argument is None else argument
+                if slot > MAX_OPCODES:  # the memo is an array of that length
+                    raise ValueError("a place in the memo that no short pickle needs")
+                slots.add(slot)
+                (tuples.add if top in _TUPLES else tuples.discard)(slot)
+            elif opcode.name in _GETS and argument in tuples:
+                raise _Refused("a tuple in two places")  # tuples of doubled tuples take for ever to hash
+            elif opcode.name != "PROTO":
+                top = opcode.name
+
+
+class _Unpickler(pickle.Unpickler):
+    """Gives stand-ins for NumPy's own names and refuses every other."""
 
     def __init__(self, content: bytes) -> None:
-        self._file = io.BytesIO(content)
-        self._unused = 2 * len(content)  # bytes to make arrays of; twice, for text is encoded first
-        self._stack: list[Any] = []
-        self._memo: dict[int, Any] = {}
+        super().__init__(io.BytesIO(content), encoding="latin1")  # Python 2 called bytes a string
+        self._bytes = _Bytes(2 * len(content))  # twice, for text is encoded first
 
-    def run(self) -> dict[str, _Array]:
-        for _ in range(MAX_OPCODES):
-            opcode = _OPCODES.get(self._file.read(1).decode("latin-1"))
-            if opcode is None:
-                raise ValueError("the file ends before its pickle does")
-            if opcode.name == "STOP":
-                return self._result()
-            if opcode.name in _PUSHES_CONSTANT:
-                self._stack.append(_PUSHES_CONSTANT[opcode.name])
-            elif opcode.name in _PUSHES_ARGUMENT and opcode.arg:
-                self._stack.append(opcode.arg.reader(self._file))
-            elif opcode.name in _ACTS:
-                # GLOBAL's two lines are read by its action: the library's reader warns of some.
-                known = opcode.arg if opcode.name != "GLOBAL" else None
-                _ACTS[opcode.name](self, known.reader(self._file) if known else None)
-            else:
-                raise _Refused(f"opcode {opcode.name}")
-        raise _Refused(f"more than {MAX_OPCODES} opcodes")
+    def find_class(self, module: str, name: str) -> "_Name":
+        if f"{module} {name}" not in _NAMES:
+            raise _Refused(f"the name {f'{module} {name}'[:60]!r}")
+        return _Name(name, self._bytes)
 
-    def _result(self) -> dict[str, _Array]:
-        (result,) = self._stack
-        if not isinstance(result, dict):
-            raise _Refused("no dict of arrays")
-        return {key: value for key, value in result.items() if isinstance(value, _Array)}
 
-    def _nothing(self, _: Any) -> None:
-        """Protocol and frame lengths: the file ends where it ends."""
+@dataclass(eq=False)
+class _Bytes:
+    """How many bytes may still be made into arrays."""
 
-    def _put(self, slot: int | None) -> None:
-        self._memo[len(self._memo) if slot is None else slot] = self._stack[-1]
+    left: int
 
-    def _get(self, slot: int) -> None:
-        self._stack.append(self._memo[slot])
-
-    def _empty_dict(self, _: Any) -> None:
-        self._stack.append({})
-
-    def _tuple(self, _: Any) -> None:
-        self._stack.append(tuple(self._since_mark()))
-
-    def _tuple_of(self, length: int) -> None:
-        items = [self._stack.pop() for _ in range(length)]
-        self._stack.append(tuple(reversed(items)))
-
-    def _since_mark(self) -> list[Any]:
-        items = []
-        while (item := self._stack.pop()) is not _MARK:
-            items.append(item)
-        return items[::-1]
-
-    def _set_item(self, _: Any) -> None:
-        value, key = self._stack.pop(), self._stack.pop()
-        self._store([key, value])
-
-    def _set_items(self, _: Any) -> None:
-        self._store(self._since_mark())
-
-    def _store(self, items: list[Any]) -> None:
-        if not isinstance(self._stack[-1], dict) or not all(isinstance(key, str) for key in items[::2]):
-            raise _Refused("a container other than a dict with text keys")
-        self._stack[-1].update(zip(items[::2], items[1::2], strict=True))
-
-    def _global(self, _: Any) -> None:
-        module, attribute = (self._file.readline(100).rstrip(b"\n").decode() for _ in range(2))
-        self._name(module, attribute)
-
-    def _stack_global(self, _: Any) -> None:
-        attribute, module = self._stack.pop(), self._stack.pop()
-        self._name(module, attribute)
-
-    def _name(self, module: Any, attribute: Any) -> None:
-        name = f"{module} {attribute}" if isinstance(module, str) and isinstance(attribute, str) else ""
-        if name not in _NAMES:
-            raise _Refused(f"the name {name[:60]!r}")
-        self._stack.append(_Name(_NAMES[name]))
-
-    def _reduce(self, _: Any) -> None:
-        arguments, function = self._stack.pop(), self._stack.pop()
-        match function, arguments:
-            case _Name("reconstruct"), (_Name("ndarray"), (0,), _):
-                self._stack.append(_Array())
-            case _Name("dtype"), (str(code), 0 | False, 1 | True) if re.fullmatch("[biuf][1248]", code):
-                self._stack.append(_Dtype(code))
-            case _Name("encode"), (str(text), "latin1"):
-                self._stack.append(self._take(text))
-            case _Name("frombuffer"), (buffer, _Dtype() as dtype, shape, "C" | "F" as order):
-                self._stack.append(_Array(self._values(buffer, dtype, shape, order)))
-            case _:
-                raise _Refused("a call that makes no plain array")
-
-    def _build(self, _: Any) -> None:
-        state = self._stack.pop()
-        match self._stack[-1], state:
-            case _Dtype() as dtype, (3, "<" | ">" | "=" | "|" as order, None, None, None, -1, -1, 0):
-                dtype.byte_order = order
-            case _Array() as array, (1, shape, _Dtype() as dtype, bool() | 0 | 1 as is_fortran, raw):
-                array.values = self._values(raw, dtype, shape, "F" if is_fortran else "C")
-            case _:
-                raise _Refused("an object that is no plain array")
-
-    def _values(self, raw: Any, dtype: _Dtype, shape: Any, order: Any) -> NDArray[Any]:
-        if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
-            raise ValueError("a shape that is none")
-        kind = np.dtype(dtype.byte_order + dtype.code)
-        content = self._take(raw)
-        if len(shape) > 4 or math.prod(shape) * kind.itemsize != len(content):
-            raise ValueError("an array's shape and its bytes disagree")
-        return np.frombuffer(content, dtype=kind).reshape(shape, order=order)
-
-    def _take(self, raw: Any) -> bytes:
-        """Bytes of an array; Python 2 called them a string, Python 3 may spell them as Latin-1 text."""
+    def take(self, raw: Any) -> bytes:
+        """Return the bytes of an array; Python 2 and `_codecs.encode` spell them as Latin-1 text."""
         if not isinstance(raw, str | bytes | bytearray):
             raise _Refused("an array of objects")
-        self._unused -= len(raw)
-        if self._unused < 0:
+        self.left -= len(raw)
+        if self.left < 0:
             raise _Refused("the same bytes in several arrays")
         return raw.encode("latin-1") if isinstance(raw, str) else bytes(raw)
 
 
-_PUSHES_CONSTANT = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": (), "MARK": _MARK}
-_PUSHES_ARGUMENT = {
-    *("BININT", "BININT1", "BININT2", "LONG1"),
-    *("SHORT_BINSTRING", "BINSTRING", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
-    *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"),
-}
-_ACTS: dict[str, Callable[[_Machine, Any], None]] = {
-    "PROTO": _Machine._nothing,
-    "FRAME": _Machine._nothing,
-    "BINPUT": _Machine._put,
-    "LONG_BINPUT": _Machine._put,
-    "MEMOIZE": _Machine._put,
-    "BINGET": _Machine._get,
-    "LONG_BINGET": _Machine._get,
-    "EMPTY_DICT": _Machine._empty_dict,
-    "TUPLE": _Machine._tuple,
-    "TUPLE1": lambda machine, _: machine._tuple_of(1),
-    "TUPLE2": lambda machine, _: machine._tuple_of(2),
-    "TUPLE3": lambda machine, _: machine._tuple_of(3),
-    "SETITEM": _Machine._set_item,
-    "SETITEMS": _Machine._set_items,
-    "GLOBAL": _Machine._global,
-    "STACK_GLOBAL": _Machine._stack_global,
-    "REDUCE": _Machine._reduce,
-    "BUILD": _Machine._build,
-}
+class _StandIn:
+    """What the file can make; without `__setstate__` it could also set attributes."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise _Refused("an object that is no plain array")
+
+
+@dataclass(eq=False)
+class _Name(_StandIn):
+    """Stands for a function or class that the file names."""
+
+    name: str
+    bytes: _Bytes
+
+    def __call__(self, *arguments: Any) -> Any:
+        match self.name, arguments:
+            case "_reconstruct", (_Name("ndarray"), (0,), _):
+                return _Array(self.bytes)
+            case "dtype", (str(code), 0 | False, 1 | True) if re.fullmatch("[biuf][1248]", code):
+                return _Dtype(code)
+            case "encode", (str(text), "latin1"):
+                return self.bytes.take(text)
+            case "_frombuffer", (buffer, _Dtype() as dtype, shape, "C" | "F" as order):
+                array = _Array(self.bytes)
+                array.fill(buffer, dtype, shape, order)
+                return array
+        raise _Refused("a call that makes no plain array")
+
+
+@dataclass(eq=False)
+class _Dtype(_StandIn):
+    """Stands for a NumPy type while it is put together."""
+
+    code: str
+    byte_order: str = "="
+
+    def __setstate__(self, state: Any) -> None:
+        match state:
+            case (3, "<" | ">" | "=" | "|" as order, None, None, None, -1, -1, 0):
+                self.byte_order = order
+            case _:
+                super().__setstate__(state)
+
+
+@dataclass(eq=False)
+class _Array(_StandIn):
+    """Stands for an array while it is put together."""
+
+    bytes: _Bytes
+    values: NDArray[Any] | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        match state:
+            case (1, shape, _Dtype() as dtype, bool() | 0 | 1 as is_fortran, raw):
+                self.fill(raw, dtype, shape, "F" if is_fortran else "C")
+            case _:
+                super().__setstate__(state)
+
+    def fill(self, raw: Any, dtype: _Dtype, shape: Any, order: Any) -> None:
+        """Make the array of its bytes."""
+        if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
+            raise ValueError("a shape that is none")
+        kind = np.dtype(dtype.byte_order + dtype.code)
+        content = self.bytes.take(raw)
+        if len(shape) > 4 or math.prod(shape) * kind.itemsize != len(content):
+            raise ValueError("an array's shape and its bytes disagree")
+        self.values = np.frombuffer(content, dtype=kind).reshape(shape, order=order)

@@ -11,11 +11,13 @@ from pathlib import Path
 import platformdirs
 
 from fcnet.data.dataset import Dataset
-from fcnet.data.split import FORMAT, Split
+from fcnet.data.holding import drop, flush_folder, hold
+from fcnet.data.split import ABOUT, FORMAT, Split
 from fcnet.errors import UserError
 
-KEPT = 8  # prepared folders in the cache; one of 10,000 images of 3,072 values takes 123 MB
+KEPT = 8  # prepared folders in the cache, or all in use; one of 10,000 images of 3,072 values takes 123 MB
 _ABANDONED_SECONDS = 3600.0  # a temporary folder that old belongs to a process that was killed
+_kept: dict[Path, int] = {}  # descriptors that hold what this process has prepared or found
 
 
 def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0) -> Path:
@@ -33,8 +35,8 @@ def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0) 
     Returns
     -------
     Path
-        A folder for `Split.open`. Where the cache cannot be written, it is a temporary folder that is removed
-        when this process ends.
+        A folder for `Split.open`, which nobody drops while this process lives. Where the cache cannot be
+        written, it is a temporary folder that is removed when this process ends.
 
     Raises
     ------
@@ -47,14 +49,25 @@ def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0) 
     if _usable(ready):
         with contextlib.suppress(OSError):
             os.utime(ready)  # the cache drops what was not used for longest
-        return ready
+            _keep(ready)
+            return ready
     split = dataset.split(protocol, seed=seed)
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _write(split, ready)
+        _keep(ready)
     except OSError:
         return _write_temporary(split, name)
     return ready
+
+
+def _keep(ready: Path) -> None:
+    """Hold a folder until this process ends: its path is given to workers that may start at any time."""
+    descriptor = hold(ready / ABOUT)
+    before = _kept.pop(ready, None)
+    _kept[ready] = descriptor
+    if before is not None:
+        os.close(before)
 
 
 def _usable(folder: Path) -> bool:
@@ -93,7 +106,7 @@ def adopt(draft: Path, ready: Path) -> None:
             except OSError:
                 if not _usable(ready):  # another process may have been faster
                     raise
-            _flush_folder(ready.parent)
+            flush_folder(ready.parent)
         finally:
             shutil.rmtree(damaged, ignore_errors=True)
     finally:
@@ -136,13 +149,7 @@ def _drop_old(cache: Path, *, keep: Path) -> None:
     prepared = [folder for folder in by_use if not folder.name.startswith("draft-") and folder != keep]
     abandoned = time.time() - _ABANDONED_SECONDS
     drafts = [f for f in by_use if f.name.startswith("draft-") and f.stat().st_mtime < abandoned]
-    for folder in prepared[KEPT - 1 :] + drafts:
+    for folder in prepared[KEPT - 1 :]:
+        drop(folder, ABOUT)
+    for folder in drafts:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,9 @@
 """What one training sees: normalised training and validation rows, on disk or in memory."""
 
+import contextlib
 import json
 import os
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +12,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnet.data.holding import hold
 from fcnet.errors import UserError
 
 PROTOCOLS = ("holdout", "report", "final")
 HOLDOUT_SHARE = 0.2
 FORMAT = 1  # of a prepared folder, and of the numbers in it: raise it when either changes
+ABOUT = "split.json"  # in a prepared folder: what it holds
 _SPLIT_STREAM = 0x5911  # keeps the split's random stream apart from those of weights and shuffling
 _ROWS_AT_ONCE = 1024
 
@@ -97,6 +101,19 @@ class Split:
         How the parts were chosen.
     seed : int
         Seed that drew the holdout.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fcnet import Split, load
+    >>> split = load("synthetic").split(seed=1)
+    >>> split.train.x.shape, split.validation.x.shape
+    ((8000, 3072), (2000, 3072))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     split.save(Path(folder))
+    ...     Split.open(Path(folder)).fingerprint == split.fingerprint
+    True
     """
 
     train: Part
@@ -132,7 +149,7 @@ class Split:
             "seed": self.seed,
             "shapes": shapes,
         }
-        with (folder / "split.json").open("w", encoding="utf-8") as text:
+        with (folder / ABOUT).open("w", encoding="utf-8") as text:
             json.dump(about, text, indent=2)
             text.flush()
             _flush(text.fileno())
@@ -141,28 +158,34 @@ class Split:
     def open(cls, path: Path) -> Self:
         """Open a prepared folder; the arrays are read-only memory maps, one copy for all who open it.
 
+        The cache does not drop the folder as long as the split exists.
+
         Raises
         ------
         UserError
             If the folder is missing, incomplete or of another format.
         """
         try:
-            about = json.loads((path / "split.json").read_text(encoding="utf-8"))
-            if about["format"] != FORMAT:
-                raise ValueError("another format")
-            arrays = {name: _map(path / f"{name}.npy", shape) for name, shape in about["shapes"].items()}
-            validation = None
-            if "validation_x" in arrays:
-                validation = Part(arrays["validation_x"], arrays["validation_labels"])
-            return cls(
-                train=Part(arrays["train_x"], arrays["train_labels"]),
-                validation=validation,
-                normalisation=Normalisation(arrays["mean"], arrays["scale"]),
-                class_names=tuple(about["class_names"]),
-                fingerprint=about["fingerprint"],
-                protocol=about["protocol"],
-                seed=about["seed"],
-            )
+            with contextlib.ExitStack() as undo:
+                undo.callback(os.close, hold(path / ABOUT))
+                about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
+                if about["format"] != FORMAT:
+                    raise ValueError("another format")
+                arrays = {name: _map(path / f"{name}.npy", shape) for name, shape in about["shapes"].items()}
+                validation = None
+                if "validation_x" in arrays:
+                    validation = Part(arrays["validation_x"], arrays["validation_labels"])
+                split = cls(
+                    train=Part(arrays["train_x"], arrays["train_labels"]),
+                    validation=validation,
+                    normalisation=Normalisation(arrays["mean"], arrays["scale"]),
+                    class_names=tuple(about["class_names"]),
+                    fingerprint=about["fingerprint"],
+                    protocol=about["protocol"],
+                    seed=about["seed"],
+                )
+                weakref.finalize(split, undo.pop_all().close)
+                return split
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"the prepared data in {path} cannot be used ({error}); delete that folder and start again"

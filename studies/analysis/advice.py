@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from scipy.special import log_ndtr, ndtr, ndtri  # scipy.stats takes long to import
 
 from studies.analysis.axis import Axis
@@ -19,53 +18,61 @@ MIN_TRIALS = 20
 HORIZON = 20
 """Further trials over which the expected gain is taken."""
 
-# Beyond these there is nothing, or nothing that would change a training.
-_NATURAL = {
-    "batch_size": (1.0, float("inf")),
-    "learning_rate": (0.0, 10.0),
-    "hidden_units": (1.0, float("inf")),
-    "momentum": (0.0, 1.0),
-    "weight_decay": (1e-6, float("inf")),
-    "n_layers": (1.0, float("inf")),
-}
+
+@dataclass(frozen=True)
+class Edge:
+    """A hyperparameter of the winner that sits at the edge of its range.
+
+    Parameters
+    ----------
+    name : str
+    value : float
+    side : {"lower", "upper"}
+    low, high : float
+        The range.
+    wider : str
+        A wider one as ``LOW:HIGH``.
+    """
+
+    name: str
+    value: float
+    side: Literal["lower", "upper"]
+    low: float
+    high: float
+    wider: str
+
+    def sentence(self) -> str:
+        """Say it, and what to try."""
+        end = f"{self.side} end of its range {self.low:g}..{self.high:g}"
+        return f"{self.name} {self.value:.3g} is at the {end}: try --range {self.name}={self.wider}."
 
 
-def boundary_warnings(
-    params: Mapping[str, float], distributions: Mapping[str, BaseDistribution]
-) -> list[str]:
-    """One sentence per hyperparameter of the winner that sits at the edge of its range.
+def edges(params: Mapping[str, float], axes: Mapping[str, Axis]) -> list[Edge]:
+    """Return the hyperparameters of the winner that sit at the edge of their ranges.
 
     Parameters
     ----------
     params : mapping of str to float
         The winner's hyperparameters.
-    distributions : mapping of str to BaseDistribution
-        The search space; what is no range of numbers, or a single value, is passed over.
+    axes : mapping of str to Axis
+        The ranges that were searched; a single value is passed over, and an end at its natural limit.
     """
-    warnings = []
-    for name, distribution in distributions.items():
-        if name not in params or not isinstance(distribution, FloatDistribution | IntDistribution):
+    found = []
+    for name, axis in axes.items():
+        if name not in params or axis.low == axis.high:
             continue
-        axis = Axis.of(distribution)
-        if axis.low == axis.high:
-            continue
-        position = float(axis.to_unit([params[name]])[0])
-        bottom, top = _NATURAL.get(name, (-float("inf"), float("inf")))
-        low, high = axis.low, axis.high
-        if position <= EDGE and low > bottom:
-            side, low = "lower", _wider(axis, bottom, up=False)
-        elif position >= 1 - EDGE and high < top:
-            side, high = "upper", _wider(axis, top, up=True)
-        else:
-            continue
-        warnings.append(
-            f"{name} {params[name]:.3g} is at the {side} end of its range {axis.low:g}..{axis.high:g}:"
-            f" try --range {name}={_plain(low)}:{_plain(high)}."
-        )
-    return warnings
+        value, low, high = params[name], axis.low, axis.high
+        position = float(axis.to_unit([value])[0])
+        if position <= EDGE and low > axis.least:
+            wider = f"{_plain(_wider(axis, up=False))}:{_plain(high)}"
+            found.append(Edge(name, value, "lower", low, high, wider))
+        elif position >= 1 - EDGE and high < axis.most:
+            wider = f"{_plain(low)}:{_plain(_wider(axis, up=True))}"
+            found.append(Edge(name, value, "upper", low, high, wider))
+    return found
 
 
-def _wider(axis: Axis, limit: float, *, up: bool) -> float:
+def _wider(axis: Axis, *, up: bool) -> float:
     """Move an end by a factor of four or half a width, at most half of the way to a limit above."""
     end = axis.high if up else axis.low
     if axis.log:
@@ -73,35 +80,15 @@ def _wider(axis: Axis, limit: float, *, up: bool) -> float:
     else:
         step = 0.5 * (axis.high - axis.low)
         moved = end + step if up else end - step
-    if up and moved >= limit:
-        moved = (end + limit) / 2
+    if up and moved >= axis.most:
+        moved = (end + axis.most) / 2
     if axis.whole:
         moved = round(moved)
-    return max(moved, limit) if not up else moved
+    return moved if up else max(moved, axis.least)
 
 
 def _plain(value: float) -> str:
     return f"{value:.0f}" if value >= 1 and float(value).is_integer() else f"{value:.3g}"
-
-
-def noise_floor(groups: Sequence[ArrayLike]) -> float | None:
-    """Standard deviation of a single training, pooled over groups of repeats.
-
-    Parameters
-    ----------
-    groups : sequence of array-like
-        Per configuration, the accuracies of its repeats. Groups of one say nothing and are passed over.
-
-    Returns
-    -------
-    float or None
-        In the unit of the values; None without any repeat.
-    """
-    arrays = [np.asarray(group, dtype=float) for group in groups]
-    freedom = sum(a.size - 1 for a in arrays if a.size)
-    if freedom <= 0:
-        return None
-    return float(np.sqrt(sum(((a - a.mean()) ** 2).sum() for a in arrays if a.size) / freedom))
 
 
 def selection_bias(n: int, noise: float) -> float:
@@ -169,27 +156,34 @@ def outlook(values: Sequence[float], noise: float, *, horizon: int = HORIZON) ->
     """Judge from the scores so far whether more trials are likely to pay.
 
     The next trials are taken to score as the later half has, with a normal upper tail whose spread is read
-    off above the median (poor trainings below it do not matter). Their expected excess over the best score is
-    then shrunk by the share of that spread which is not noise: a score that is only luckier is no gain.
+    off two upper quantiles (poor trainings do not matter). Their expected excess over the best score is then
+    shrunk by the share of that spread which is not noise: a score that is only luckier is no gain.
+
+    Pruned trials have no score, but they were tried, and most of the next ones will be pruned too: they are
+    taken to lie below the complete ones, so that the median of the complete ones, a share s of all, is the
+    quantile ``1 - s / 2`` of all, and so on.
 
     Parameters
     ----------
     values : sequence of float
-        Scores of the complete trials in the order of their numbers, as fractions.
+        Scores of the finished trials in the order of their numbers, as fractions; NaN for a pruned one.
     noise : float
         Standard deviation of a single training, as a fraction.
     horizon : int, default=HORIZON
-        Number of further trials.
+        Number of further trials, those that will be pruned included.
     """
     scores = np.asarray(values, dtype=float)
-    n = len(scores)
-    if n < MIN_TRIALS:
-        return Outlook(False, float("nan"), noise, horizon, n)
-    later = scores[-max(MIN_TRIALS, n // 2) :]
-    middle, upper = np.quantile(later, [0.5, 0.9])
-    spread = float(upper - middle) / float(ndtri(0.9))
+    n, complete = len(scores), np.flatnonzero(np.isfinite(scores))
+    if len(complete) < MIN_TRIALS:
+        return Outlook(False, float("nan"), noise, horizon, len(complete))
+    later = scores[min(n - n // 2, complete[-MIN_TRIALS]) :]
+    share = float(np.isfinite(later).mean())
+    middle, upper = np.nanquantile(later, [0.5, 0.9])
+    at_middle, at_upper = ndtri(1.0 - 0.5 * share), ndtri(1.0 - 0.1 * share)
+    spread = float(upper - middle) / float(at_upper - at_middle)
     if spread <= 0:
-        return Outlook(True, 0.0, noise, horizon, n)
+        return Outlook(True, 0.0, noise, horizon, len(complete))
     real = max(0.0, 1.0 - (noise / spread) ** 2)
-    gain = real * spread * _expected_maximum(horizon, above=float(scores.max() - middle) / spread)
-    return Outlook(gain < noise, gain, noise, horizon, n)
+    best = float(np.nanmax(scores) - middle) / spread + float(at_middle)
+    gain = real * spread * _expected_maximum(horizon, above=best)
+    return Outlook(gain < noise, gain, noise, horizon, len(complete))

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 Array = NDArray[np.float64]
 
@@ -22,26 +22,16 @@ class Axis:
         Whether the range is searched on a logarithmic scale.
     whole : bool
         Whether only whole numbers occur.
+    least, most : float, default=no limit
+        Beyond these there is nothing, or nothing that would make a difference.
     """
 
     low: float
     high: float
     log: bool
     whole: bool
-
-    @classmethod
-    def of(cls, distribution: BaseDistribution) -> "Axis":
-        """Take the range of an Optuna distribution.
-
-        Raises
-        ------
-        ValueError
-            If the distribution is not numeric.
-        """
-        if not isinstance(distribution, FloatDistribution | IntDistribution):
-            raise ValueError(f"{distribution!r} is not a range of numbers")
-        whole = isinstance(distribution, IntDistribution)
-        return cls(distribution.low, distribution.high, distribution.log, whole)
+    least: float = -inf
+    most: float = inf
 
     def to_unit(self, values: Sequence[float] | Array) -> Array:
         """Map values onto [0, 1]; values outside the range land outside."""

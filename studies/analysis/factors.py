@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from studies.analysis.decisions import ALPHA, holm
+from studies.analysis.budget import ALPHA
+from studies.analysis.decisions import holm
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,3 @@ def factor_tests(
         name: FactorTest(float(p), bool(p <= ALPHA), float(np.ptp(m)), int(m.argmax()), int(m.argmin()))
         for name, p, m in zip(factors, holm(raw), means, strict=True)
     }
-
-
-def factor_test(values: Sequence[ArrayLike], *, n_permutations: int = 4999, seed: int = 0) -> FactorTest:
-    """Test a single factor: `factor_tests` of one."""
-    return factor_tests({"factor": values}, n_permutations=n_permutations, seed=seed)["factor"]

@@ -1,43 +1,93 @@
-"""The winner's scores side by side: in the search, on fresh seeds, on the untouched test set."""
+"""How large the noise of a training is, and scores with intervals that hold the truth."""
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from optuna.trial import FrozenTrial, TrialState
-from scipy.special import ndtri
+from scipy.special import log_ndtr, ndtri, stdtrit  # scipy.stats takes long to import
 
-from studies.analysis.advice import noise_floor
-from studies.analysis.decisions import OVERLAP, summarise
-from studies.views.words import percent, points
-
-CONFIRMATION = "confirmation"
-"""Study user attribute with what `confirm` found."""
-
-Score = dict[str, float | int | None]
-"""Keys ``mean, low, high, n``; the ends of the 95 % interval are None where nothing was measured."""
+from studies.analysis.budget import OVERLAP
 
 
-def configuration_hash(params: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a configuration, in hex."""
-    return hashlib.sha256(json.dumps(dict(params), sort_keys=True).encode()).hexdigest()
+@dataclass(frozen=True)
+class Summary:
+    """Mean, spread and 95 % interval of repeated measurements.
 
-
-def noise_of(trials: Sequence[FrozenTrial], confirmation: Mapping[str, Any] | None = None) -> float | None:
-    """Standard deviation of a single training, measured from repeats; None where there are none.
-
-    A confirmation has it; else it comes from complete trials that share their parameters.
+    Parameters
+    ----------
+    mean : float
+    std : float
+        Sample standard deviation (n - 1); NaN for a single value.
+    n : int
+    low, high : float
+        Ends of Student's 95 % interval of the mean; NaN for a single value.
     """
-    if confirmation is not None and confirmation["noise"] is not None:
-        return float(confirmation["noise"])
-    groups: dict[tuple[Any, ...], list[float]] = {}
-    for trial in trials:
-        if trial.state == TrialState.COMPLETE and trial.value is not None:
-            groups.setdefault(tuple(sorted(trial.params.items())), []).append(trial.value)
-    return noise_floor(list(groups.values()))
+
+    mean: float
+    std: float
+    n: int
+    low: float
+    high: float
+
+
+def summarise(values: ArrayLike) -> Summary:
+    """Summarise repeated measurements by Student's t-interval (Student, 1908).
+
+    Raises
+    ------
+    ValueError
+        If there is no value, or one is not finite.
+    """
+    x = np.asarray(values, dtype=float)
+    if x.ndim != 1 or x.size == 0 or not np.isfinite(x).all():
+        raise ValueError(f"values is {values!r}, but it must be a non-empty list of finite numbers")
+    mean = float(x.mean())
+    if x.size == 1:
+        return Summary(mean, float("nan"), 1, float("nan"), float("nan"))
+    std = float(x.std(ddof=1))
+    half = float(stdtrit(x.size - 1, 0.975)) * std / np.sqrt(x.size)
+    return Summary(mean, std, int(x.size), float(mean - half), float(mean + half))
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean accuracy with its 95 % interval, as fractions.
+
+    Parameters
+    ----------
+    mean : float
+    low, high : float or None
+        Ends of the interval; None where nothing was measured that could give them.
+    n : int
+        Number of trainings behind the mean.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+def noise_floor(groups: Sequence[ArrayLike]) -> float | None:
+    """Standard deviation of a single training, pooled over groups of repeats.
+
+    Parameters
+    ----------
+    groups : sequence of array-like
+        Per configuration, the accuracies of its repeats. Groups of one say nothing and are passed over.
+
+    Returns
+    -------
+    float or None
+        In the unit of the values; None without any repeat.
+    """
+    arrays = [np.asarray(group, dtype=float) for group in groups]
+    freedom = sum(a.size - 1 for a in arrays if a.size)
+    if freedom <= 0:
+        return None
+    return float(np.sqrt(sum(((a - a.mean()) ** 2).sum() for a in arrays if a.size) / freedom))
 
 
 def paired_noise(values: ArrayLike) -> float | None:
@@ -69,14 +119,51 @@ def paired_noise(values: ArrayLike) -> float | None:
     return float(np.sqrt(np.square(x[rows, columns] - design @ fitted).sum() / freedom))
 
 
-def confirmed_score(values: ArrayLike) -> Score:
+def distance_from_best(noise: float, n: int) -> float:
+    """Return how far below the best of `n` equal trainings one of them lies, by noise alone, in 5 % of cases.
+
+    A training with the noise x lies more than w below the best if any of the others exceeds ``x + w``. With
+    normal noise (David & Nagaraja, 2003, "Order Statistics", ch. 2) it does not with the probability
+    ``integral phi(x) Phi(x + w)**(n - 1) dx``, here by the trapezium rule, which is exact for a Gaussian bell
+    to many digits.
+
+    Parameters
+    ----------
+    noise : float
+        Standard deviation of a single training, in any unit.
+    n : int
+        Number of trainings.
+
+    Returns
+    -------
+    float
+        In the unit of `noise`; 0 for a single training.
+    """
+    return noise * _distance(n)
+
+
+@cache
+def _distance(n: int) -> float:
+    if n < 2:
+        return 0.0
+    x = np.linspace(-9.0, 9.0, 361)
+    weight = np.exp(-0.5 * x**2) / np.exp(-0.5 * x**2).sum()
+    low, high = 0.0, 20.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        within = float(weight @ np.exp((n - 1) * log_ndtr(x + middle)))
+        low, high = (middle, high) if within < 0.95 else (low, middle)
+    return high
+
+
+def confirmed_score(values: ArrayLike, *, overlap: float = OVERLAP) -> Score:
     """Mean over fresh seeds and splits, with an interval about fresh images.
 
-    Splits of the same images overlap, so Student's interval is widened as `statistics.compare` widens its
+    Splits of the same images overlap, so Student's interval is widened as `decisions.compare` widens its
     test (Nadeau & Bengio, 2003).
     """
     s = summarise(values)
-    wider = float(np.sqrt(1.0 + s.n * OVERLAP))
+    wider = float(np.sqrt(1.0 + s.n * overlap))
     return _score(s.mean, s.n, None if s.n < 2 else wider * (s.high - s.mean))
 
 
@@ -104,105 +191,5 @@ def measured_score(values: ArrayLike, *, images: int, noise: float | None) -> Sc
 
 def _score(mean: float, n: int, half: float | None) -> Score:
     if half is None:
-        return {"mean": mean, "low": None, "high": None, "n": n}
-    return {"mean": mean, "low": max(0.0, mean - half), "high": min(1.0, mean + half), "n": n}
-
-
-def scores_of(
-    trial: FrozenTrial,
-    trials: Sequence[FrozenTrial],
-    confirmation: Mapping[str, Any] | None,
-    openings: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Collect a trial's scores.
-
-    Parameters
-    ----------
-    trial : FrozenTrial
-        The winner.
-    trials : sequence of FrozenTrial
-        All trials of the study.
-    confirmation : mapping or None
-        What `confirm` left in the study.
-    openings : sequence of mapping
-        The recorded openings of the test set.
-
-    Returns
-    -------
-    dict
-        Keys ``trial, search, confirmed, test, flattery``: three `Score`, None where there is none, and by how
-        much the search score exceeds the confirmed one.
-    """
-    noise = noise_of(trials, confirmation)
-    search = _score(float(trial.value or 0.0), 1, None)
-    confirmed = test = None
-    if confirmation is not None:
-        search = measured_score([trial.value or 0.0], images=confirmation["validation_images"], noise=noise)
-        same = [c for c in confirmation["candidates"] if c["params"] == trial.params and c["values"]]
-        confirmed = confirmed_score(same[0]["values"]) if same else None
-    tested = [o for o in openings if o["configuration"] == configuration_hash(trial.params)]
-    if tested and tested[-1].get("test_accuracies"):
-        test = measured_score(tested[-1]["test_accuracies"], images=tested[-1]["images"], noise=noise)
-    return {
-        "trial": trial.number,
-        "search": search,
-        "confirmed": confirmed,
-        "test": test,
-        "flattery": None
-        if confirmed is None
-        else float(trial.value or 0.0) - float(confirmed["mean"] or 0.0),
-    }
-
-
-def flattery_sentence(scores: Mapping[str, Any]) -> str | None:
-    """Say whether the search score flattered; None without a confirmation."""
-    if scores["flattery"] is None:
-        return None
-    if scores["flattery"] > 0:
-        return (
-            f"The search score flatters trial {scores['trial']} by {points(scores['flattery'])}:"
-            " it was picked as the best of many."
-        )
-    return (
-        f"Fresh seeds score trial {scores['trial']} {points(-scores['flattery'])} higher than the search did."
-    )
-
-
-def difference_within_noise(noise: float) -> float:
-    """Return the difference that two equal single trainings exceed in 5 % of cases."""
-    return float(ndtri(0.975) * np.sqrt(2.0) * noise)
-
-
-def score_rows(scores: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the scores as rows of text: what was scored, the mean, its 95 % interval."""
-    rows = []
-    for key, words in (
-        ("search", "in the search"),
-        ("confirmed", "confirmed, fresh seeds"),
-        ("test", "untouched test set"),
-    ):
-        score = scores[key]
-        if score is None:
-            rows.append((words, "not yet", ""))
-            continue
-        rows.append((f"{words} ({score['n']})", percent(score["mean"]), interval(score)))
-    return rows
-
-
-def interval(score: Mapping[str, Any]) -> str:
-    """Return a score's 95 % interval as text, empty where nothing was measured."""
-    if score["low"] is None:
-        return ""
-    return f"{100 * score['low']:.2f} .. {percent(score['high'])}"
-
-
-def noise_sentence(noise: float | None) -> str:
-    """Say how large the noise is, and which differences it makes by itself."""
-    if noise is None:
-        return (
-            "The noise of a training has not been measured: python sweep.py confirm repeats the top trials."
-        )
-    return (
-        f"A single training varies by {points(noise)} (standard deviation, from repeats): trials less than"
-        f" {points(difference_within_noise(noise))} apart may well be equal."
-    )
+        return Score(mean, None, None, n)
+    return Score(mean, max(0.0, mean - half), min(1.0, mean + half), n)

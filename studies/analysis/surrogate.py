@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution
 from scipy.linalg import cho_solve
 from scipy.optimize import minimize
 from scipy.stats import qmc
@@ -14,6 +13,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
 
 from studies.analysis.axis import Array, Axis
+from studies.analysis.thinning import thinned
 
 MIN_TRIALS = 20
 """Fewer finished trainings than this say nothing about six hyperparameters at once."""
@@ -59,26 +59,25 @@ class Surrogate:
     Parameters
     ----------
     params : sequence of mappings
-        Hyperparameters of each finished training; every mapping holds every name in `distributions`.
+        Hyperparameters of each finished training; every mapping holds every name in `axes`.
     values : sequence of float
         Validation accuracy of each, as a fraction.
-    distributions : mapping of str to BaseDistribution
-        The search space. Names that never vary in `params` are left out of the fit.
+    axes : mapping of str to Axis
+        The ranges that were searched. Names that never vary in `params` are left out of the fit.
     seed : int, default=0
         Seed of the draws; the same input gives the same answer.
 
     Raises
     ------
     ValueError
-        If there are fewer than `MIN_TRIALS` trainings, values that are not finite, or ranges without
-        numbers.
+        If there are fewer than `MIN_TRIALS` trainings, or values that are not finite.
     """
 
     def __init__(
         self,
         params: Sequence[Mapping[str, float]],
         values: Sequence[float],
-        distributions: Mapping[str, BaseDistribution],
+        axes: Mapping[str, Axis],
         *,
         seed: int = 0,
     ) -> None:
@@ -87,11 +86,11 @@ class Surrogate:
             raise ValueError(f"{len(y)} values are too few, but it must be at least {MIN_TRIALS}")
         if not np.isfinite(y).all():
             raise ValueError("values holds numbers that are not finite")
-        keep = _informative(y)
+        keep = thinned(y, MAX_TRIALS)
         self._seed = seed
         self._last: tuple[str, tuple[float, ...], Array] | None = None  # both effects ask for the same draws
         self._top, self._bottom = float(y.max()), float(y.min())
-        self._axes = {name: Axis.of(distribution) for name, distribution in distributions.items()}
+        self._axes = dict(axes)
         columns = {name: axis.to_unit([params[i][name] for i in keep]) for name, axis in self._axes.items()}
         self._names = [name for name, column in columns.items() if np.ptp(column) > 0]
         self._x = np.column_stack([columns[name] for name in self._names] or [np.zeros(len(keep))])
@@ -110,11 +109,6 @@ class Surrogate:
         # The usual loss of degrees of freedom: about two numbers per hyperparameter are learnt from the data.
         self._widen = np.sqrt(len(keep) / max(len(keep) - 2 * self._x.shape[1] - 2, 4))
         self._draws = [_posterior_draws(model, rng=rng) for model in self._models]
-
-    @property
-    def noise(self) -> float:
-        """Standard deviation of a single training near the top, as the fit sees it, as a fraction."""
-        return float(np.sqrt(np.mean([m.kernel_.k2.noise_level for m in self._models])) * self._scale)
 
     def mean_effect(self, name: str, grid: Sequence[float] | Array) -> Effect:
         """Accuracy expected at each value, averaged over the other hyperparameters' ranges."""
@@ -240,16 +234,6 @@ def _explained(
     promised = z - model.alpha_ / np.diag(inverse)
     poor: NDArray[np.bool_] = promised < np.quantile(z, 0.25)
     return good | poor
-
-
-def _informative(y: Array) -> NDArray[np.intp]:
-    """Indices of the trainings that condition the fit, at most `MAX_TRIALS`."""
-    if len(y) <= MAX_TRIALS:
-        return np.arange(len(y))
-    order = np.argsort(-y, kind="stable")
-    best, rest = order[: MAX_TRIALS // 4], np.sort(order[MAX_TRIALS // 4 :])
-    even = np.linspace(0, len(rest) - 1, MAX_TRIALS - len(best)).round().astype(int)
-    return np.sort(np.concatenate([best, rest[even]]))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+Kind = Literal["beats", "tie", "more_seeds", "only_candidate"]
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -11,47 +13,57 @@ class Verdict:
 
     Parameters
     ----------
-    kind : {"beats", "tie", "more_seeds"}
-        The winner beats every other candidate; the contenders are equal within the margin; or neither is
-        shown.
+    kind : {"beats", "tie", "more_seeds", "only_candidate"}
+        The winner beats every other candidate; the contenders are equal within the margin; neither is shown;
+        or there is no opponent, because it is alone or all others diverged.
     winner : int
         Candidate with the highest mean.
     runner_up : int or None
-        Candidate with the next mean; None if the winner is alone.
+        Opponent with the next mean; None if there is none.
     contenders : list of int
         The winner and all that it does not beat, best mean first.
     cheapest : int
         The contender that costs least.
-    p_value : float
-        Largest corrected p-value of the winner against another candidate.
-    difference : float
-        Mean of winner less runner-up.
+    p_value : float or None
+        Largest corrected p-value of the winner against an opponent; None if there is none.
+    difference : float or None
+        Mean of winner less runner-up, over the seeds that both were trained on.
     seeds : int
         Paired seeds behind the verdict.
     more_seeds : int or None
         About how many more would tell; None when no affordable number would, or when none is needed.
     margin : float
         The difference taken as negligible.
+    diverged : dict of int to (int, int)
+        Per candidate that diverged, how often, and in how many trainings.
     """
 
-    kind: Literal["beats", "tie", "more_seeds"]
+    kind: Kind
     winner: int
     runner_up: int | None
     contenders: list[int]
     cheapest: int
-    p_value: float
-    difference: float
+    p_value: float | None
+    difference: float | None
     seeds: int
     more_seeds: int | None
     margin: float
+    diverged: dict[int, tuple[int, int]]
 
     def sentence(self, names: Sequence[str]) -> str:
         """Say the verdict; `names` holds one name per candidate."""
+        told = [self._verdict(names)]
+        for i, (times, trainings) in self.diverged.items():
+            told.append(f"{names[i][0].upper()}{names[i][1:]} diverged in {times} of {trainings} trainings.")
+        return " ".join(told)
+
+    def _verdict(self, names: Sequence[str]) -> str:
         winner, listed = names[self.winner], [names[i] for i in self.contenders]
         if self.runner_up is None:
-            return f"{winner} is the only candidate."
+            return f"{winner} is the only candidate{' that did not diverge' if self.diverged else ''}."
         if self.kind == "beats":
-            rest = " and every other candidate" if len(names) > 2 else ""
+            rest = " and every other candidate" if len(names) - len(self.diverged) > 2 else ""
+            rest += " that did not diverge" if rest and self.diverged else ""
             corrected = f"p = {self.p_value:.2g}, corrected for the number of comparisons"
             return f"{winner} beats {names[self.runner_up]}{rest} ({corrected})."
         joined = " and ".join([", ".join(listed[:-1]), listed[-1]])

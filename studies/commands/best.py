@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from studies.commands.options import Parser, add_format, add_study, open_study, stdout, study_options
+from studies.commands.options import FormatOptions, StudyOptions
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
 
-def add_options(parser: Parser) -> None:
-    """Add the command's options."""
-    add_study(parser)
-    add_format(parser)
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions, FormatOptions):
+    """The command's options."""
 
 
-def run(args: Any) -> int:
+def run(options: Options) -> int:
     """Run the command."""
-    show(open_study(args)[1], args)
+    show(options.open(), options)
     return 0
 
 
-def show(study: Study, args: Any) -> None:
+def show(study: Study, options: Options) -> None:
     """Print a study's result in the asked format."""
-    from studies.experiments.outlook import advise
+    from msgspec import to_builtins
+
     from studies.experiments.results import summarise
-    from studies.views.results import print_best
+    from studies.experiments.search import advise
+    from studies.views.console import stdout
+    from studies.views.search import print_best
 
     summary, advice = summarise(study), advise(study)
-    if args.format == "json":
-        print(json.dumps({**summary, **advice}))
+    if options.as_json:
+        print(json.dumps({**to_builtins(summary), **to_builtins(advice)}))
         return
-    print_best(stdout(), summary, advice, options=study_options(args))
+    print_best(stdout(), summary, advice, options=options.typed)

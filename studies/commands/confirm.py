@@ -4,69 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from dataclasses import dataclass
 
 from studies.commands.options import (
-    Parser,
-    add_data,
-    add_format,
-    add_study,
-    add_workers,
-    make_backend,
-    open_study,
+    DataOptions,
+    FormatOptions,
+    StudyOptions,
+    WorkerOptions,
     positive,
-    stderr,
-    stdout,
-    study_options,
-    tell_interrupted,
 )
-
-
-def add_options(parser: Parser) -> None:
-    """Add the command's options."""
-    add_study(parser)
-    add_data(parser)
-    add_workers(parser)
-    parser.add_argument(
-        "--top",
-        type=positive,
-        default=5,
-        metavar="N",
-        help="distinct configurations, the best first; the baseline comes on top (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seeds",
-        type=_several,
-        default=5,
-        metavar="N",
-        help="fresh seeds, at least 2 (default: %(default)s)",
-    )
-    add_format(parser)
-
-
-def run(args: Any) -> int:
-    """Run the command; 130 if it was interrupted."""
-    from studies.execution.runner import Interrupted
-    from studies.experiments.confirm import confirm
-    from studies.experiments.results import summarise
-    from studies.experiments.search import load_data_of
-    from studies.views.evidence import print_confirmation
-    from studies.views.progress import SweepDisplay
-
-    storage, study = open_study(args)
-    console = stderr()
-    dataset = load_data_of(study, args.data, say=console.print)
-    with make_backend(args, say=console.print) as backend, SweepDisplay(console, "run") as display:
-        try:
-            confirm(study, dataset, storage, backend, top=args.top, n_seeds=args.seeds, show=display.show)
-        except Interrupted:
-            return tell_interrupted(console)
-    summary = summarise(study)
-    if args.format == "json":
-        print(json.dumps({**summary["confirmation"], "scores": summary["scores"]}))
-    else:
-        print_confirmation(stdout(), summary, options=study_options(args))
-    return 0
+from studies.commands.parser import option
 
 
 def _several(text: str) -> int:
@@ -74,3 +21,40 @@ def _several(text: str) -> int:
     if number < 2:
         raise argparse.ArgumentTypeError("one seed says nothing about noise: give at least 2")
     return number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions, DataOptions, WorkerOptions, FormatOptions):
+    """The command's options."""
+
+    top: int = option(positive, 5, "N", "distinct configurations, the best first; the baseline comes on top")
+    seeds: int = option(_several, 5, "N", "fresh seeds, at least 2")
+
+
+def run(options: Options) -> int:
+    """Run the command."""
+    from msgspec import to_builtins
+
+    from studies.api import confirm
+    from studies.experiments.results import summarise
+    from studies.views.confirm import print_confirmation
+    from studies.views.console import stderr, stdout
+    from studies.views.progress import SweepDisplay
+
+    study, console = options.open(), stderr()
+    with options.backend(say=console.print) as backend, SweepDisplay(console, "run") as display:
+        found = confirm(
+            study,
+            data=options.data,
+            top=options.top,
+            n_seeds=options.seeds,
+            backend=backend,
+            say=console.print,
+            show=display.show,
+        )
+    summary = summarise(study)
+    if options.as_json:
+        print(json.dumps({**to_builtins(found), "scores": to_builtins(summary.scores)}))
+    else:
+        print_confirmation(stdout(), found, summary, options=options.typed)
+    return 0

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from studies.commands.options import Parser, add_artifacts, add_study, natural
+from studies.commands.options import ArtifactOptions, StudyOptions, natural
+from studies.commands.parser import option, switch
 
 
-def add_options(parser: Parser) -> None:
-    """Add the command's options."""
-    add_study(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--port",
-        type=natural,
-        default=8080,
-        help="port, 0 for a free one (default: %(default)s)",
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions, ArtifactOptions):
+    """The command's options."""
+
+    host: str = option(str, "127.0.0.1", None, "address to listen on")
+    port: int = option(natural, 8080, None, "port, 0 for a free one")
+    allow_edit: bool = switch(
+        "let the dashboard change and delete studies: for who opens the address that it prints, which holds a"
+        " secret token, or gives the password, where one is set"
     )
-    parser.add_argument("--allow-edit", action="store_true", help="let the dashboard change studies")
-    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    add_artifacts(parser)
+    no_browser: bool = switch("do not open a browser")
 
 
-def run(args: Any) -> int:
+def run(options: Options) -> int:
     """Run the command until it is interrupted."""
     from studies.dashboard.serving import serve
 
-    artifacts = Path(args.artifacts)
+    artifacts = Path(options.artifacts)
     serve(
-        args.storage,
-        study=args.study,
-        host=args.host,
-        port=args.port,
-        allow_edit=args.allow_edit,
+        options.storage,
+        study=options.study,
+        host=options.host,
+        port=options.port,
+        allow_edit=options.allow_edit,
         artifact_dir=artifacts if artifacts.is_dir() else None,
-        open_browser=not args.no_browser,
+        open_browser=not options.no_browser,
     )
     return 0

@@ -3,115 +3,78 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fcnet.errors import UserError
 from studies.commands.options import (
-    Parser,
-    add_classes,
-    add_data,
-    add_epochs,
-    add_format,
-    add_study,
-    add_workers,
-    make_backend,
+    FormatOptions,
+    StudyOptions,
+    TrainingOptions,
+    WorkerOptions,
     positive,
-    stderr,
-    stdout,
-    study_options,
-    tell_interrupted,
+    protocol_option,
 )
+from studies.commands.parser import option
 
 if TYPE_CHECKING:
-    from optuna.study import Study
-
-    from studies.storage.retrying import PatientStorage
-
-
-def add_options(parser: Parser) -> None:
-    """Add the command's options."""
-    parser.add_argument(
-        "--seeds",
-        type=positive,
-        default=5,
-        metavar="N",
-        help="trainings of each configuration (default: %(default)s)",
-    )
-    add_protocol(parser, default="holdout")
-    add_study(parser)
-    add_data(parser, default="auto")
-    add_classes(parser)
-    add_epochs(parser)
-    add_workers(parser)
-    parser.add_argument("--out", metavar="DIR", help="where the figure is saved (default: effects/STUDY)")
-    add_format(parser)
+    from studies.experiments.marginal import Marginal
+    from studies.record import Protocol
 
 
-def add_protocol(parser: Parser, *, default: str) -> None:
-    """Add ``--protocol``."""
-    parser.add_argument(
-        "--protocol",
-        choices=("holdout", "report"),
-        default=default,
-        help="holdout: judged on held-out training images, last epoch;"
-        " report: judged on the TEST set, best epoch, as the course report did (default: %(default)s)",
-    )
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions, TrainingOptions, WorkerOptions, FormatOptions):
+    """The command's options."""
+
+    seeds: int = option(positive, 5, "N", "trainings of each configuration")
+    protocol: Protocol = protocol_option("holdout")
+    out: str | None = option(str, None, "DIR", "where the figure is saved (default: effects/STUDY)")
 
 
-def run(args: Any) -> int:
-    """Run the command; 130 if it was interrupted."""
-    from studies.execution.runner import Interrupted
-    from studies.experiments.effects import experiment_space, findings, study_info, study_name
-    from studies.experiments.search import Plan, search
+def run(options: Options) -> int:
+    """Run the command."""
+    from msgspec import to_builtins
+
+    from studies.api import effects
+    from studies.views.console import stderr, stdout
+    from studies.views.effects import print_effects
     from studies.views.figures.files import save_figure
     from studies.views.figures.one_factor import controlled_figure
     from studies.views.progress import SweepDisplay
 
-    base, args.study = args.study, study_name(args.study, args.protocol)
-    plan = Plan(
-        url=args.storage,
-        study=args.study,
-        data=args.data,
-        classes=args.classes,
-        epochs=args.epochs,
-        sampler="random",
-        pruner="none",
-        space=experiment_space(),
-        protocol=args.protocol,
-        seeds=args.seeds,
-    )
     console = stderr()
-    with make_backend(args, say=console.print) as backend, SweepDisplay(console) as display:
-        try:
-            study = search(plan, backend, say=console.print, show=display.show)
-        except Interrupted:
-            return tell_interrupted(console)
-    folder = Path(args.out or f"effects/{study.study_name}")
-    found = findings(study)
-    found["files"] = [
-        str(file) for file in save_figure(controlled_figure(study_info(study)), folder / "effects")
-    ]
-    if args.format == "json":
-        print(json.dumps({**found, "marginal": _marginal(args, base)}))
+    with options.backend(say=console.print) as backend, SweepDisplay(console) as display:
+        found = effects(
+            options.storage,
+            options.study,
+            data=options.data,
+            classes=options.classes,
+            protocol=options.protocol,
+            epochs=options.epochs,
+            n_seeds=options.seeds,
+            backend=backend,
+            say=console.print,
+            show=display.show,
+        )
+    folder = Path(options.out or f"effects/{found.study}")
+    files = save_figure(controlled_figure(found.info), folder / "effects")
+    if options.as_json:
+        marginal = to_builtins(_marginal(options))
+        print(json.dumps({**found.as_json(), "files": [str(file) for file in files], "marginal": marginal}))
     else:
-        from studies.views.experiments import print_experiments
-
-        print_experiments(stdout(), found, options=study_options(args))
+        typed = replace(options, study=found.study).typed
+        print_effects(stdout(), found, files, options=typed)
     return 0
 
 
-def _marginal(args: Any, name: str) -> dict[str, Any] | None:
+def _marginal(options: Options) -> dict[str, Marginal] | None:
     """Return what the ordinary sweep of that name lets one expect; None if there is none."""
-    from studies.experiments.effects import marginal_findings
-    from studies.storage.database import connect
+    from studies.api import open_study
+    from studies.experiments.marginal import marginal_effects
 
-    storage = connect(args.storage, create=False)
-    study = _find(storage, name)
-    return None if study is None else marginal_findings(study)
-
-
-def _find(storage: PatientStorage, name: str) -> Study | None:
-    import optuna
-
-    names = {study.study_name for study in storage.get_all_studies()}
-    return optuna.load_study(study_name=name, storage=storage) if name in names else None
+    try:
+        study = open_study(options.storage, options.study)
+    except UserError:
+        return None
+    return marginal_effects(study.get_trials(deepcopy=False))

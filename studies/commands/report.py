@@ -3,66 +3,73 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from studies.commands.effects import add_protocol
 from studies.commands.options import (
-    Parser,
-    add_classes,
-    add_data,
-    add_epochs,
-    add_format,
-    add_workers,
-    make_backend,
+    FormatOptions,
+    StudyOptions,
+    TrainingOptions,
+    WorkerOptions,
     positive,
-    stderr,
-    stdout,
+    protocol_option,
 )
+from studies.commands.parser import option
+
+if TYPE_CHECKING:
+    from studies.record import Protocol
 
 
-def add_options(parser: Parser) -> None:
-    """Add the command's options."""
-    add_protocol(parser, default="report")
-    parser.add_argument(
-        "--seeds", type=positive, default=1, metavar="N", help="trainings (default: %(default)s)"
-    )
-    add_data(parser, default="auto")
-    add_classes(parser)
-    add_epochs(parser)
-    add_workers(parser)
-    parser.add_argument(
-        "--out", default="report", metavar="DIR", help="where the curves are saved (default: %(default)s)"
-    )
-    add_format(parser)
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions, TrainingOptions, WorkerOptions, FormatOptions):
+    """The command's options."""
+
+    protocol: Protocol = protocol_option("report")
+    seeds: int = option(positive, 1, "N", "trainings")
+    out: str = option(str, "report", "DIR", "where the curves are saved")
 
 
-def run(args: Any) -> int:
+def run(options: Options) -> int:
     """Run the command."""
-    from fcnet.data import load
-    from studies.experiments.report import train_report
-    from studies.views.experiments import EpochLines, print_reproduction
+    from studies.api import report
+    from studies.experiments.report import JUDGED_ON
+    from studies.views.console import stderr, stdout
+    from studies.views.figures.curves import learning_curves_figure
+    from studies.views.figures.files import save_figure
     from studies.views.progress import EpochDisplay
+    from studies.views.report import EpochLines, print_reproduction
+    from studies.views.words import count
 
     console, out = stderr(), stdout()
-    dataset = load(args.data, classes=args.classes, say=console.print)
-    as_json = args.format == "json"
-    lines = EpochLines(out, args.protocol, dataset.name, n_epochs=args.epochs, n_seeds=args.seeds)
+    lines = EpochLines(out, options.protocol, n_epochs=options.epochs, n_seeds=options.seeds)
     with (
-        make_backend(args, say=console.print, most=args.seeds) as backend,
+        options.backend(say=console.print, most=options.seeds) as backend,
         EpochDisplay(console, "training") as display,
     ):
-        result = train_report(
-            dataset,
-            backend,
-            protocol=args.protocol,
-            epochs=args.epochs,
-            n_seeds=args.seeds,
-            folder=Path(args.out),
-            **({"show": display.show} if as_json else {"see": lines.see}),
+        found = report(
+            options.storage,
+            options.study,
+            data=options.data,
+            classes=options.classes,
+            protocol=options.protocol,
+            epochs=options.epochs,
+            n_seeds=options.seeds,
+            backend=backend,
+            say=console.print,
+            show=display.show if options.as_json else lambda _: None,
+            see=(lambda seed, metrics: None) if options.as_json else lines.see,
         )
-    if as_json:
-        print(json.dumps(result.as_json()))
+    judged = JUDGED_ON[found.protocol]
+    figure = learning_curves_figure(
+        found.runs,
+        title=f"The report's configuration on {found.data}, judged on the {judged} images"
+        f" ({found.protocol} protocol, {count(len(found.seeds), 'seed')})",
+        judged=judged,
+    )
+    files = save_figure(figure, Path(options.out) / "learning-curves")
+    if options.as_json:
+        print(json.dumps({**found.as_json(), "files": [str(file) for file in files]}))
     else:
-        print_reproduction(out, result)
+        print_reproduction(out, found, files)
     return 0

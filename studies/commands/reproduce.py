@@ -3,43 +3,49 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
 
 from studies.commands.options import (
-    Parser,
-    add_data,
-    add_format,
-    add_study,
+    DataOptions,
+    FormatOptions,
+    StudyOptions,
+    WorkerOptions,
     natural,
-    open_study,
-    stderr,
-    stdout,
 )
+from studies.commands.parser import argument
 
 
-def add_options(parser: Parser) -> None:
-    """Add the command's options."""
-    parser.add_argument("trial", type=natural, metavar="N", help="number of a complete or pruned trial")
-    add_study(parser)
-    add_data(parser)
-    add_format(parser)
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions, DataOptions, WorkerOptions, FormatOptions):
+    """The command's options."""
+
+    trial: int = argument(natural, "N", "number of a complete or pruned trial")
 
 
-def run(args: Any) -> int:
+def run(options: Options) -> int:
     """Run the command; 1 if the trial was not reproduced."""
-    from studies.execution.local import ProcessPool
-    from studies.experiments.reproduce import retrace
-    from studies.experiments.search import load_data_of
-    from studies.views.evidence import print_retraced
-    from studies.views.progress import EpochDisplay
+    from msgspec import to_builtins
 
-    _, study = open_study(args)
-    console = stderr()
-    dataset = load_data_of(study, args.data, say=console.print)
-    with ProcessPool(1) as backend, EpochDisplay(console, f"trial {args.trial} again") as display:
-        result = retrace(study, args.trial, dataset, backend, show=display.show)
-    if args.format == "json":
-        print(json.dumps(result.as_json()))
+    from studies.api import reproduce
+    from studies.views.console import stderr, stdout
+    from studies.views.progress import EpochDisplay
+    from studies.views.reproduce import print_reproduced
+
+    study, console = options.open(), stderr()
+    with (
+        options.backend(say=console.print, most=1) as backend,
+        EpochDisplay(console, f"trial {options.trial} again") as display,
+    ):
+        found = reproduce(
+            study,
+            options.trial,
+            data=options.data,
+            backend=backend,
+            say=console.print,
+            show=display.show,
+        )
+    if options.as_json:
+        print(json.dumps(to_builtins(found)))
     else:
-        print_retraced(stdout(), result)
-    return 0 if result.succeeded else 1
+        print_reproduced(stdout(), found)
+    return 0 if found.succeeded else 1

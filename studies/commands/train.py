@@ -3,87 +3,68 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from studies.commands.options import (
-    Parser,
-    add_artifacts,
-    add_data,
-    add_format,
-    add_study,
-    add_workers,
-    make_backend,
+    ArtifactOptions,
+    DataOptions,
+    FormatOptions,
+    StudyOptions,
+    WorkerOptions,
     natural,
-    open_study,
     positive,
-    stderr,
-    stdout,
 )
+from studies.commands.parser import option
 
 
-def add_options(parser: Parser) -> None:
-    """Add the command's options."""
-    add_study(parser)
-    add_data(parser)
-    add_workers(parser)
-    parser.add_argument(
-        "--trial", type=natural, metavar="N", help="train this trial's parameters instead of the best"
-    )
-    parser.add_argument(
-        "--seeds",
-        type=positive,
-        default=5,
-        metavar="N",
-        help="trainings (default: %(default)s)",
-    )
-    parser.add_argument("--out", metavar="DIR", help="where models are saved (default: models/STUDY)")
-    add_artifacts(parser)
-    add_format(parser)
+@dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions, DataOptions, WorkerOptions, ArtifactOptions, FormatOptions):
+    """The command's options."""
+
+    trial: int | None = option(natural, None, "N", "train this trial's parameters instead of the best")
+    seeds: int = option(positive, 5, "N", "trainings")
+    out: str | None = option(str, None, "DIR", "where models are saved (default: models/STUDY)")
 
 
-def run(args: Any) -> int:
+def run(options: Options) -> int:
     """Run the command."""
-    from studies.dashboard.publishing import publish
-    from studies.experiments.ledger import cost_of_opening
-    from studies.experiments.results import require_trial, require_winner, scores, summarise
-    from studies.experiments.search import load_data_of
-    from studies.experiments.train import train_final
-    from studies.storage.ownership import coordinate
-    from studies.views.evidence import print_scores
-    from studies.views.progress import EpochDisplay
-    from studies.views.results import print_final
+    from msgspec import to_builtins
 
-    storage, study = open_study(args)
-    console = stderr()
-    if args.trial is None:
-        trial, ground = require_winner(study)
-    else:
-        trial, ground = require_trial(study, args.trial), f"Trial {args.trial}, as asked."
-    console.print(ground, markup=False)
-    dataset = load_data_of(study, args.data, say=console.print)
-    if cost := cost_of_opening(study, trial.params, images=dataset.test_size):
-        console.print(f"Warning: {cost}.")
+    from studies.api import train
+    from studies.experiments.results import scores_of_trial, summarise, winner_of
+    from studies.views.console import stderr, stdout
+    from studies.views.progress import EpochDisplay
+    from studies.views.search import print_scores
+    from studies.views.sentences import cost_sentence
+    from studies.views.train import print_final
+
+    study, console = options.open(), stderr()
+    number, ground = options.trial, f"Trial {options.trial}, as asked."
+    if number is None:
+        winner, ground = winner_of(study)
+        number = winner.number
+    console.print(ground)
     with (
-        coordinate(storage, study),
-        make_backend(args, say=console.print) as backend,
+        options.backend(say=console.print, most=options.seeds) as backend,
         EpochDisplay(console, "final training") as display,
     ):
-        result = train_final(
+        final = train(
             study,
-            trial.number,
-            dataset,
-            backend,
-            n_seeds=args.seeds,
-            folder=Path(args.out or f"models/{study.study_name}"),
-            artifacts=Path(args.artifacts),
+            number,
+            data=options.data,
+            n_seeds=options.seeds,
+            folder=Path(options.out) if options.out else None,
+            artifacts=Path(options.artifacts),
+            backend=backend,
+            say=console.print,
+            warn=lambda cost: console.print(f"Warning: {cost_sentence(cost)}."),
             show=display.show,
         )
-        publish(study)
-    summary = {**summarise(study), "scores": scores(study, trial)}
-    if args.format == "json":
-        print(json.dumps({**result.as_json(), "ground": ground, "scores": summary["scores"]}))
+    summary = replace(summarise(study), scores=scores_of_trial(study, number))
+    if options.as_json:
+        print(json.dumps({**to_builtins(final), "ground": ground, "scores": to_builtins(summary.scores)}))
     else:
-        print_final(stdout(), result)
+        print_final(stdout(), final)
         print_scores(stdout(), summary)
     return 0

@@ -1,13 +1,11 @@
 """A guard in front of optuna-dashboard, which by itself lets in whoever reaches its port under any name."""
 
-import base64
 import contextlib
-import hashlib
-import hmac
 import ipaddress
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import optuna_dashboard
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.storages import BaseStorage, get_storage
+
+from studies.dashboard.access import Access, Answer
 
 # The page is one bundled script. It needs eval for WebGL (parallel coordinates) and inline styles for its
 # components; inline scripts, frames, plug-ins and other origins it does not need.
@@ -40,20 +40,14 @@ _HOST_HEADER = re.compile(
 )
 
 
-class _Refusal(Exception):
-    """A request that is answered by the guard: status line, reason, further headers."""
-
-    def __init__(self, status: str, reason: str, *headers: tuple[str, str]) -> None:
-        super().__init__(reason)
-        self.status, self.reason, self.headers = status, reason, list(headers)
-
-
 def application(
     storage: BaseStorage,
     *,
     allow_edit: bool = False,
     allowed_hosts: Collection[str],
     password: str | None = None,
+    token: str | None = None,
+    clock: Callable[[], float] = time.monotonic,
     artifact_dir: Path | None = None,
 ) -> WSGIApplication:
     """Put a guard in front of optuna-dashboard.
@@ -64,14 +58,20 @@ def application(
         What is shown.
     allow_edit : bool, default=False
         Whether notes, artifacts and studies can be changed, from the dashboard's own pages only. Otherwise
-        every method but GET and HEAD is refused; the dashboard needs no other to display.
+        every method but GET and HEAD is refused; the dashboard needs no other to display. Without a
+        password, only who has the token can change things; without either, nobody.
     allowed_hosts : collection of str
         Names and addresses, without port, that the Host header may hold. Any other is refused: a page
         elsewhere can let its own name point to this machine, and would otherwise read along (DNS rebinding).
         An unspecified address (``0.0.0.0``, ``::``) admits every numeric one, as numbers cannot be rebound.
         The port is not looked at, so that a tunnel may end at another one.
     password : str, optional
-        Demanded by HTTP Basic authentication, with whatever user name.
+        Demanded by HTTP Basic authentication, with whatever user name. Who guesses it has to wait.
+    token : str, optional
+        Where there is no password: an address with ``?token=`` and it gives its opener the cookie that
+        changes demand.
+    clock : callable
+        Seconds since whenever, for those waits.
     artifact_dir : Path, optional
         Folder of the artifacts; they are sent as downloads.
 
@@ -83,7 +83,7 @@ def application(
     # get_storage adds Optuna's cache of finished trials: without it each request reads all of them again.
     dashboard: WSGIApplication = optuna_dashboard.wsgi(get_storage(storage), artifact_store=store)
     hosts = frozenset(host.lower() for host in allowed_hosts)
-    expected = None if password is None else _digest(password.encode())
+    access = Access(password=password, token=token if allow_edit else None, clock=clock)
 
     def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # The dashboard ignores further leading slashes: both must speak of the same path.
@@ -99,13 +99,15 @@ def application(
 
         try:
             _check_host(environ, hosts)
-            _check_password(environ, expected)
-            _check_method(environ, allow_edit=allow_edit)
+            added += access.check(environ)
+            if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+                _check_change(environ, allow_edit=allow_edit)
+                access.check_change(environ)
             _check_artifact(path, artifact_dir)
-        except _Refusal as refusal:
-            body = json.dumps({"reason": refusal.reason}).encode()
+        except Answer as answer:
+            body = json.dumps({"reason": answer.reason}).encode()
             length = ("Content-Length", str(len(body)))
-            start(refusal.status, [("Content-Type", "application/json"), length, *refusal.headers])
+            start(answer.status, [("Content-Type", "application/json"), length, *answer.headers])
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
         return dashboard(environ, start)
 
@@ -121,34 +123,15 @@ def _check_host(environ: WSGIEnvironment, allowed: frozenset[str]) -> None:
     match = _HOST_HEADER.fullmatch(environ.get("HTTP_HOST", ""))
     host = (match["v6"] or match["name"]).lower() if match else ""
     if host not in allowed and not (host and _is_address(host) and any(map(is_unspecified, allowed))):
-        raise _Refusal(
+        raise Answer(
             "403 Forbidden",
             "This dashboard does not know itself by that name: open the address that it printed at its start,"
             " or start it with --host and the name.",
         )
 
 
-def _check_password(environ: WSGIEnvironment, expected: bytes | None) -> None:
-    if expected is None:
-        return
-    scheme, _, encoded = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    given = b""
-    if scheme.lower() == "basic":
-        with contextlib.suppress(ValueError):
-            given = base64.b64decode(encoded.strip(), validate=True).partition(b":")[2]
-    # Digests have one length, so that the comparison takes the same time whatever was given.
-    if not hmac.compare_digest(_digest(given), expected):
-        raise _Refusal(
-            "401 Unauthorized",
-            "This dashboard demands its password; any user name will do.",
-            ("WWW-Authenticate", 'Basic realm="fcnet dashboard", charset="UTF-8"'),
-        )
-
-
-def _check_method(environ: WSGIEnvironment, *, allow_edit: bool) -> None:
+def _check_change(environ: WSGIEnvironment, *, allow_edit: bool) -> None:
     method = environ["REQUEST_METHOD"]
-    if method in ("GET", "HEAD"):
-        return
     editing = ("POST", "PUT", "DELETE") if allow_edit else ()
     if method not in editing:
         reason = (
@@ -156,13 +139,13 @@ def _check_method(environ: WSGIEnvironment, *, allow_edit: bool) -> None:
             if allow_edit
             else "This dashboard is read-only: start it with --allow-edit to change things."
         )
-        raise _Refusal("405 Method Not Allowed", reason, ("Allow", ", ".join(("GET", "HEAD", *editing))))
+        raise Answer("405 Method Not Allowed", reason, ("Allow", ", ".join(("GET", "HEAD", *editing))))
     # Browsers say where a changing request comes from; programs that say nothing are no browsers.
     site = environ.get("HTTP_SEC_FETCH_SITE", "same-origin")
     origin = environ.get("HTTP_ORIGIN")
     own = environ["HTTP_HOST"].lower()
     if site != "same-origin" or origin not in (None, f"http://{own}", f"https://{own}"):
-        raise _Refusal("403 Forbidden", "Changes are accepted from the dashboard's own pages only.")
+        raise Answer("403 Forbidden", "Changes are accepted from the dashboard's own pages only.")
 
 
 def _check_artifact(path: str, artifact_dir: Path | None) -> None:
@@ -171,11 +154,7 @@ def _check_artifact(path: str, artifact_dir: Path | None) -> None:
         return
     name = path.rstrip("/").rpartition("/")[2]
     if not re.fullmatch(r"[0-9a-fA-F-]+", name) or not os.access(artifact_dir / name, os.R_OK):
-        raise _Refusal("404 Not Found", "There is no such artifact, or its file is gone.")
-
-
-def _digest(secret: bytes) -> bytes:
-    return hashlib.sha256(secret).digest()
+        raise Answer("404 Not Found", "There is no such artifact, or its file is gone.")
 
 
 def _is_address(host: str) -> bool:

@@ -5,6 +5,7 @@ import errno
 import getpass
 import ipaddress
 import os
+import secrets
 import socket
 import sys
 import threading
@@ -19,8 +20,9 @@ import waitress
 from fcnet.errors import UsageError, UserError
 from studies.dashboard.guard import application, is_unspecified
 from studies.execution.signals import as_interrupts
-from studies.storage.database import connect, load_study
-from studies.storage.retrying import PatientStorage
+from studies.storage.database import connect
+from studies.storage.retrying import RetryingStorage
+from studies.storage.study import load_study
 
 __all__ = ["PASSWORD_VARIABLE", "application", "http_server", "serve"]
 
@@ -60,14 +62,16 @@ def serve(
     port : int, default=8080
         Port to listen on; 0 takes a free one.
     allow_edit : bool, default=False
-        Whether the dashboard can change and delete what it shows.
+        Whether the dashboard can change and delete what it shows. Where there is no password, only a
+        browser that opens the address that is said can: it holds a secret token.
     artifact_dir : Path, optional
         Folder of the artifacts.
     password : str, optional
         Demanded on whatever address, with any user name. Without it, the environment variable
         FCNET_DASHBOARD_PASSWORD, else, where there must be one, a prompt. Never said nor logged.
     open_browser : bool, default=True
-        Whether a browser is opened, where there is a terminal and a graphical display.
+        Whether a browser is opened, where there is a terminal and a graphical display; never with a token,
+        for all users of a machine can read how its programs were started.
     say : callable
         Takes the sentences for the user.
 
@@ -83,11 +87,13 @@ def serve(
     family, address = _resolve(host, port)
     exposed = not ipaddress.ip_address(address[0]).is_loopback
     password = password or os.environ.get(PASSWORD_VARIABLE) or (_ask_password(host) if exposed else None)
+    token = secrets.token_hex(16) if allow_edit and not password else None
     guarded = application(
         storage,
         allow_edit=allow_edit,
         allowed_hosts=_own_names(host, address[0]),
         password=password,
+        token=token,
         artifact_dir=artifact_dir,
     )
     with _listen(family, address, host) as listener:
@@ -95,10 +101,13 @@ def serve(
         with as_interrupts(), contextlib.suppress(KeyboardInterrupt):
             place = "127.0.0.1" if is_unspecified(address[0]) else host
             link = f"http://{f'[{place}]' if ':' in place else place}:{listener.getsockname()[1]}{page}"
+            link += f"?token={token}" if token else ""
             say(f"The dashboard is at {link} (Ctrl-C ends it).")
             if exposed:
                 say("It demands its password, which travels unencrypted: cross a foreign network by ssh -L.")
-            if open_browser and _has_display():
+            if token:
+                say("Whoever opens this address can change and delete studies: keep it to yourself.")
+            elif open_browser and _has_display():
                 # Some browsers hold their caller until they are closed.
                 threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
             server.run()
@@ -131,7 +140,7 @@ def http_server(app: WSGIApplication, listener: socket.socket, *, body_limit: in
     )
 
 
-def _study_page(storage: PatientStorage, study: str | None) -> str:
+def _study_page(storage: RetryingStorage, study: str | None) -> str:
     ids = [found._study_id for found in storage.get_all_studies()]
     if study is not None:
         ids = [load_study(storage, study)._study_id]

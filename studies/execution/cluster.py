@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from fcnet.errors import UserError
+from fcnet.errors import Diverged, UserError
 from fcnet.metrics import EpochMetrics
-from fcnet.trainer import Diverged
 from fcnet.writing import write_whole
 from studies.execution.backend import EPOCH_LIMIT_SECONDS, Job, RunningTraining, TrainingFailed, WorkerLost
 from studies.execution.cluster_link import LOOK_SECONDS, Link
@@ -181,7 +180,7 @@ class _ClusterTraining:
         sent = replace(job, split=Path(job.split.name), model=model)
         self._is_there = True
         for epoch in range(job.epochs):
-            kind, content = self._ask(advance, self._run, sent, epoch)
+            kind, content = self._ask(advance, self._run, sent, epoch, self._link.patience)
             if kind != "epoch":
                 self._is_there = False
                 raise _ERRORS[kind](content)

@@ -168,8 +168,15 @@ def _connect(address: str) -> Any:
     """Connect to a scheduler; the waiting is bounded even where something else answers at the address."""
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError as error:
         raise UserError('a cluster needs Dask: run pip install "fcnet-sweep[cluster]"') from error
+    try:  # a client that finds it out hangs in its end, and prints a traceback
+        get_address_host_port(address, strict=False)
+    except ValueError as error:
+        raise UsageError(
+            f"{address!r} is not the address of a Dask scheduler: write --cluster tcp://HOST:8786"
+        ) from error
     # What matters of it is told in sentences of our own.
     for name in ("asyncio", "distributed", "distributed.client", "distributed.core", "distributed.utils"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -187,10 +194,6 @@ def _connect(address: str) -> Any:
         found = answer.get(timeout=CONNECT_SECONDS + 2)
     except queue.Empty:
         found = TimeoutError()
-    if isinstance(found, ValueError):
-        raise UsageError(
-            f"{address!r} is not the address of a Dask scheduler: write --cluster tcp://HOST:8786"
-        ) from found
     if isinstance(found, Exception):
         raise UserError(
             f"no Dask scheduler answers at {address}: start one with dask scheduler, or check the address"

@@ -20,10 +20,9 @@ from threadpoolctl import threadpool_limits
 
 from fcnet.data import Split
 from fcnet.data.prepared import adopt
-from fcnet.errors import UserError
+from fcnet.errors import Diverged, UserError
 from fcnet.metrics import EpochMetrics
-from fcnet.trainer import Diverged
-from studies.execution.backend import EPOCH_LIMIT_SECONDS, Job
+from studies.execution.backend import Job
 from studies.execution.environment import environment
 from studies.execution.local import LocalTraining
 
@@ -33,18 +32,20 @@ Reply = tuple[str, Any]
 
 _live: dict[str, "_Live"] = {}
 _lock = threading.Lock()
+_clock = time.monotonic
 
 
 class _Live:
     """A training between two requests."""
 
-    def __init__(self, run: str, job: Job) -> None:
+    def __init__(self, run: str, job: Job, epoch_limit: float) -> None:
         self.model = None if job.model is None else Path(tempfile.gettempdir()) / f"fcnet-{run}.safetensors"
         split = _opened(str(_cache() / job.split.name))
         self.training = LocalTraining(replace(job, model=self.model), split)
         self.epochs: Iterator[EpochMetrics] = iter(self.training)
         self.next_epoch = 0
-        self.asked = time.monotonic()
+        self.epoch_limit = epoch_limit
+        self.asked = _clock()
 
 
 def greet() -> dict[str, str]:
@@ -76,19 +77,23 @@ def complete(draft: str, name: str) -> None:
     adopt(_cache() / f"draft-{draft}", _cache() / name)
 
 
-def advance(run: str, job: Job, epoch: int) -> Reply:
-    """Train one epoch; epoch 0 begins the training."""
+def advance(run: str, job: Job, epoch: int, epoch_limit: float) -> Reply:
+    """Train one epoch; epoch 0 begins the training.
+
+    A training is kept for twice `epoch_limit` seconds after it was last asked for: its coordinator gives a
+    worker up after that limit, so whoever has not come by then never will.
+    """
     try:
         if epoch == 0:
             _bound_threads()
             if not has_split(job.split.name):
                 return "lost", "a worker has lost its data, as it was started anew"
-            _begin(run, job)
+            _begin(run, job, epoch_limit)
         with _lock:
             live = _live.get(run)
         if live is None or live.next_epoch != epoch:
             return "lost", "a worker forgot its training, as it was started anew"
-        live.asked = time.monotonic()
+        live.asked = _clock()
         metrics = next(live.epochs)
         live.next_epoch += 1
         if live.next_epoch < job.epochs:
@@ -112,12 +117,13 @@ def forget(run: str, *, keep_model: bool = False) -> None:
         _take(live.model)
 
 
-def _begin(run: str, job: Job) -> None:
+def _begin(run: str, job: Job, epoch_limit: float) -> None:
     """Keep a new training, and drop those whose coordinator is gone."""
-    live = _Live(run, job)
+    live = _Live(run, job, epoch_limit)
     with _lock:
-        abandoned = time.monotonic() - 2 * EPOCH_LIMIT_SECONDS
-        for name in [name for name, other in _live.items() if other.asked < abandoned]:
+        for name in [
+            name for name, other in _live.items() if live.asked > other.asked + 2 * other.epoch_limit
+        ]:
             del _live[name]
         _live[run] = live
 
@@ -139,10 +145,10 @@ def _cache() -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         if os.access(cache, os.W_OK):
             return cache
-    return Path(tempfile.gettempdir()) / f"fcnet-{os.getuid()}" / "splits"
+    return Path(tempfile.gettempdir()) / f"fcnet-{getattr(os, 'getuid', int)()}" / "splits"
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=32)  # what is opened is not dropped from the cache
 def _opened(folder: str) -> Split:
     return Split.open(Path(folder))
 

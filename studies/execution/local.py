@@ -14,10 +14,8 @@ from typing import Any, Self
 from threadpoolctl import threadpool_limits
 
 from fcnet.data import Split
-from fcnet.errors import UserError
+from fcnet.errors import Diverged, UserError
 from fcnet.metrics import EpochMetrics
-from fcnet.model import Model
-from fcnet.trainer import Diverged, Training
 from studies.execution.backend import EPOCH_LIMIT_SECONDS, Job, RunningTraining, TrainingFailed, WorkerLost
 from studies.execution.environment import environment
 from studies.execution.signals import kept_from_children
@@ -48,6 +46,10 @@ class LocalTraining:
 
     def __iter__(self) -> Iterator[EpochMetrics]:
         """Train, then save the model if the job asks for it."""
+        # Here, as the coordinator of a pool or of a cluster never trains itself.
+        from fcnet.model import Model
+        from fcnet.trainer import Training
+
         job, split = self._job, self._split
         training = Training(split, job.hyperparameters, epochs=job.epochs, seed=job.seed)
         yield from training
@@ -90,7 +92,10 @@ class ProcessPool:
         """Train on an idle worker; waits for one."""
         worker = self._idle.get()
         try:
-            if worker is None or not worker.process.is_alive():
+            if worker is not None and not worker.process.is_alive():
+                self._dismiss(worker)
+                worker = None
+            if worker is None:
                 worker = self._hire()
             yield _RemoteTraining(worker, job, self._epoch_limit)
         finally:
@@ -124,6 +129,7 @@ class ProcessPool:
             self._all.discard(worker)
         worker.process.kill()
         worker.process.join()
+        worker.process.close()
         worker.connection.close()
 
     def __enter__(self) -> Self:
@@ -211,7 +217,7 @@ class _RemoteTraining:
     def _lost(self) -> WorkerLost:
         self._worker.process.join(5)
         code = self._worker.process.exitcode
-        hint = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+        hint = ", perhaps for want of memory" if code == -9 else ""  # SIGKILL
         return WorkerLost(f"a worker process died (exit code {code}{hint})")
 
 

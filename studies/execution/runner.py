@@ -1,9 +1,9 @@
-"""The sweep: trials side by side until the study holds the asked number of finished ones."""
+"""The one runner: trainings side by side until an experiment has all that it wants, then its conclusion."""
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 
 import optuna
 from optuna.study import Study
@@ -11,59 +11,20 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fcnet.errors import UserError
 from studies.execution.backend import Backend, BackendLost, TrainingFailed, WorkerLost
-from studies.execution.signals import noted
-from studies.samplers import is_exhausted
+from studies.execution.experiment import FINISHED, Experiment, Wanted
+from studies.execution.progress import Progress
+from studies.execution.signals import Interrupted, noted
+from studies.record import kept_wish, reason, write_reason
 from studies.storage.ownership import INTERRUPTED, Coordinator
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _MOST_FAILURES = 5  # trainings in a row that may fail before the sweep gives up
 _TICK_SECONDS = 0.25
 _PEERS_SECONDS = 2.0  # between two looks at what other coordinators do
 _PUBLISHING_SHARE = 0.01  # of the time may go into figures while trainings run
 
 
-class Interrupted(Exception):
-    """The user asked the sweep to stop; the study is clean."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a sweep stands.
-
-    Parameters
-    ----------
-    finished, total : int
-        Finished trials (complete or pruned) in the study, and how many were asked for.
-    begun : int
-        Finished trials when this run began.
-    pruned, running : int
-        Trials that were pruned, in the whole study; trials that this process runs.
-    best : FrozenTrial or None
-        The best complete trial.
-    seconds : float
-        Since this run began.
-    latest : tuple of FrozenTrial
-        Trials that ended since the last look.
-    """
-
-    finished: int
-    total: int
-    begun: int
-    pruned: int
-    running: int
-    best: FrozenTrial | None
-    seconds: float
-    latest: tuple[FrozenTrial, ...]
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate from the pace so far, in seconds; None before the first trial."""
-        done = self.finished - self.begun
-        return self.seconds / done * (self.total - self.finished) if done > 0 else None
-
-
-class Sweep:
-    """Run trials of a study until it holds the asked number of finished ones.
+class Runner:
+    """Run trials of a study until the experiment wants no more.
 
     One thread per slot of the backend asks for a trial, runs the objective and tells the result; the threads
     only relay what the workers send. Starting a trial happens under the coordinator's exclusive right, so the
@@ -71,6 +32,8 @@ class Sweep:
 
     Parameters
     ----------
+    experiment : Experiment
+        Says what is wanted.
     study : Study
     coordinator : Coordinator
         The right to run trainings of the study.
@@ -78,44 +41,41 @@ class Sweep:
         Takes a trial and returns its value.
     backend : Backend
         Where the objective trains; its slots are used.
-    total : int
-        Number of finished trials, complete or pruned, that the study shall hold in the end.
-    timeout : float, optional
-        Seconds after which no further trial is started.
-    is_enough : callable, optional
-        Takes all trials; a reason to start no more, or None. Asked after every finished trial.
-    show : callable, optional
-        Takes a `Progress`, a few times a second.
-    publish : callable, optional
-        Updates the study's figures; called at intervals so long that it costs a hundredth of the time.
+    running : mapping of int to int, optional
+        Epochs done of each training that runs, for the progress.
+    show, publish : callable, optional
+        See `studies.execution.run.run`; the study is published at intervals so long that it costs a hundredth
+        of the time.
     """
 
     def __init__(
         self,
+        experiment: Experiment[object],
         study: Study,
         coordinator: Coordinator,
         objective: Callable[[Trial], float],
         backend: Backend,
         *,
-        total: int,
-        timeout: float | None = None,
-        is_enough: Callable[[Sequence[FrozenTrial]], str | None] = lambda _: None,
+        running: Mapping[int, int] | None = None,
         show: Callable[[Progress], None] = lambda _: None,
-        publish: Callable[[], None] = lambda: None,
+        publish: Callable[[Study], None] = lambda _: None,
     ) -> None:
-        self.study, self.coordinator, self.objective, self.backend = study, coordinator, objective, backend
-        self.total, self.timeout, self.is_enough = total, timeout, is_enough
+        self.experiment, self.study, self.coordinator = experiment, study, coordinator
+        self.objective, self.backend = objective, backend
+        self.running = {} if running is None else running
         self.show, self.publish = show, publish
         self.ended_because: str | None = None
-        """Why the sweep ended before its total, a few words; None if it did not."""
+        """Why it ended before its total, a few words; None if it did not."""
         self.nothing_to_do = False
-        """Whether the study held its total before."""
+        """Whether the study held all that is wanted before."""
         self._change = threading.Condition()
         self._stopping = False
         self._error: BaseException | None = None
         self._running = 0
         self._slots = 0
         self._failures = 0
+        self._started = self._complete = False
+        self._asked: set[Wanted] = set()
         self._ended: list[FrozenTrial] = []
         self._trials: Sequence[FrozenTrial] = ()
         self._next_look = 0.0
@@ -131,8 +91,7 @@ class Sweep:
             If trainings keep failing, or the database cannot be used.
         """
         self._began = time.monotonic()
-        self._trials_before = self._count()
-        self.nothing_to_do = self._trials_before >= self.total
+        self._trials_before = sum(t.state in FINISHED for t in self.study.get_trials(deepcopy=False))
         threads: list[threading.Thread] = []
         # Whatever waits for the database, publishing in this thread too, waits no longer after a signal.
         with noted(self.coordinator.give_up) as signalled:
@@ -148,6 +107,7 @@ class Sweep:
             raise Interrupted
         if self._error is not None:
             raise self._error
+        self.nothing_to_do = not self._started and self.ended_because is None
         self.show(self._progress())
 
     def _watch(self, threads: list[threading.Thread], signalled: threading.Event) -> None:
@@ -160,7 +120,7 @@ class Sweep:
                 return
             if time.monotonic() >= next_publishing and self._trials:
                 start = time.monotonic()
-                self.publish()
+                self.publish(self.study)
                 next_publishing = time.monotonic() + (time.monotonic() - start) / _PUBLISHING_SHARE
             with self._change:
                 self._change.wait(_TICK_SECONDS)
@@ -201,31 +161,46 @@ class Sweep:
                     self._running += 1
                 return trial
             with self._change:
-                if self.ended_because is not None:
+                if self._complete or self.ended_because is not None:
                     return None
                 if self._running > 0:
                     self._change.wait(_PEERS_SECONDS)
                     continue
-            trials = self.study.get_trials(deepcopy=False)
-            if not any(trial.state == TrialState.RUNNING for trial in trials):
-                return None
-            # They run in another coordinator, which may have died.
+            # What runs, runs in another coordinator, which may have died.
             if not self.coordinator.recover():
                 with self._change:
                     self._change.wait(_PEERS_SECONDS)
         return None
 
     def _may_start(self, trials: Sequence[FrozenTrial]) -> bool:
-        counted = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
-        if self._stopping or counted >= self.total:
+        """Enqueue what is wanted now, and tell whether one more trial may be started."""
+        experiment = self.experiment
+        if self._stopping or self.ended_because is not None:
             return False
-        if self.timeout is not None and time.monotonic() - self._began >= self.timeout:
-            self.ended_because = f"the time limit of {self.timeout:g} s was reached"
-        elif is_exhausted(self.study):
-            self.ended_because = "every point of the grid was tried"
+        wanted = experiment.enqueue(trials)
+        new = [each for each in wanted if each not in self._asked]
+        for each in new:
+            self.study.enqueue_trial(asdict(each.hyperparameters), user_attrs=kept_wish(each.wish))
+            self._asked.add(each)  # not before: where the right is lost on the way, all this begins anew
+        if new:
+            trials = self.study.get_trials(deepcopy=False)
+        states = [trial.state for trial in trials]
+        if sum(s in (*FINISHED, TrialState.RUNNING) for s in states) >= experiment.total(trials):
+            if len(wanted) > len(new):  # the others ended without a result, every retry too
+                self.ended_because = self._failed(trials)
+            self._complete = TrialState.RUNNING not in states
+            return False
+        if experiment.timeout is not None and time.monotonic() - self._began >= experiment.timeout:
+            self.ended_because = f"the time limit of {experiment.timeout:g} s was reached"
         else:
-            self.ended_because = self.is_enough(trials)
+            self.ended_because = experiment.enough(trials)
+        self._started |= self.ended_because is None
         return self.ended_because is None
+
+    @staticmethod
+    def _failed(trials: Sequence[FrozenTrial]) -> str:
+        why = next((reason(t) for t in reversed(trials) if t.state == TrialState.FAIL), "")
+        return f"some trainings failed ({why}); the same command tries them again"
 
     def _run(self, trial: Trial) -> None:
         """Run the objective and tell its result."""
@@ -241,7 +216,7 @@ class Sweep:
             self.coordinator.requeue(trial.number, str(error))
             self._count_failure(error)
         except TrainingFailed as error:
-            trial.set_user_attr("reason", str(error))
+            write_reason(trial, str(error))
             self._tell(trial, TrialState.FAIL)
             self._count_failure(error)
         except BackendLost:
@@ -271,9 +246,6 @@ class Sweep:
             self._stopping = True
             self._change.notify_all()
 
-    def _count(self) -> int:
-        return sum(trial.state in FINISHED for trial in self.study.get_trials(deepcopy=False))
-
     def _progress(self) -> Progress:
         if self._ended or time.monotonic() >= self._next_look:
             self._trials = self.study.get_trials(deepcopy=False)
@@ -284,13 +256,17 @@ class Sweep:
         with self._change:
             latest, self._ended = tuple(self._ended), []
             running = self._running
+        finished, total = len(complete) + pruned, self.experiment.expected(trials)
+        each = self.experiment.facts.epochs
+        live = sum(list(self.running.values()))
         return Progress(
-            finished=len(complete) + pruned,
-            total=self.total,
+            finished=finished,
+            total=total,
             begun=self._trials_before,
             pruned=pruned,
             running=running,
             best=max(complete, key=lambda trial: trial.value or 0.0, default=None),
             seconds=time.monotonic() - self._began,
             latest=latest,
+            epochs=(finished * each + live, total * each),
         )

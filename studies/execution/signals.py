@@ -2,12 +2,17 @@
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
 Handler = Callable[[int, FrameType | None], object] | int | None
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Interrupted(Exception):
+    """The user asked the program to stop; the study is clean."""
 
 
 @contextlib.contextmanager
@@ -54,7 +59,7 @@ def kept_from_children() -> Iterator[None]:
 
     A signal to the whole process group then reaches the coordinator alone, which decides what it means.
     """
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":  # knows no masks
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)

@@ -1,36 +1,29 @@
 """Confirmation: the top trials on fresh, paired seeds, and a verdict that is right about noise."""
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from optuna.samplers import RandomSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from fcnet.data import Dataset, Split, shared_split
+from fcnet.data import Dataset, Split
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
+from studies import record
+from studies.analysis.budget import margin_of, overlap_of, resolution_of
 from studies.analysis.decisions import compare, still_in_the_race
-from studies.analysis.scores import CONFIRMATION, confirmed_score, paired_noise
-from studies.dashboard.publishing import publish, publish_note
-from studies.execution.backend import Backend
-from studies.execution.objective import RECORD, Objective, enqueued
-from studies.execution.runner import FINISHED, Progress, Sweep
-from studies.experiments.effects import nothing_waits
-from studies.experiments.results import DATA_NAME, DATA_SOURCE, baseline_trial, require_best
-from studies.storage.database import FACTS, open_study
-from studies.storage.ownership import Coordinator, coordinate
-from studies.storage.retrying import PatientStorage
+from studies.analysis.scores import Score, confirmed_score, paired_noise
+from studies.execution.experiment import FINISHED, Experiment, Wanted
+from studies.experiments.results import baseline_trial, require_best
+from studies.record import CONFIRMATION, Candidate, Confirmation, Source, Wish
+from studies.space import Space
 
-CONFIRMS = "confirms"
-"""Fact of a study of confirmation runs: the name of the study whose trials it confirms."""
-
-_STREAM = 0xC0  # keeps the confirmation's seeds apart from those of the sweep and of the final train
+_STREAM = 0xC0  # keeps the confirmation's seeds apart from those of the search and of the final training
+_Array = NDArray[np.float64]
 
 
 def runs_name(study: str) -> str:
@@ -49,244 +42,227 @@ def choose(trials: Sequence[FrozenTrial], top: int) -> list[FrozenTrial]:
     complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
     best: dict[Hyperparameters, FrozenTrial] = {}
     for trial in sorted(complete, key=lambda t: (-(t.value or 0.0), t.number)):
-        best.setdefault(Hyperparameters(**trial.params), trial)
+        best.setdefault(record.configuration(trial), trial)
     chosen = list(best.values())[:top]
     report = baseline_trial(trials)
-    if report is not None and best[Hyperparameters(**report.params)] not in chosen:
-        chosen.append(best[Hyperparameters(**report.params)])
+    if report is not None and best[record.configuration(report)] not in chosen:
+        chosen.append(best[record.configuration(report)])
     return chosen
 
 
-def confirm(
-    study: Study,
-    dataset: Dataset,
-    storage: PatientStorage,
-    backend: Backend,
-    *,
-    top: int = 5,
-    n_seeds: int = 5,
-    show: Callable[[Progress], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Train the top configurations on fresh seeds, seed by seed, and judge them.
+class Confirm(Experiment[Confirmation]):
+    """The top configurations on fresh seeds, seed by seed.
 
     For each seed, every candidate has the same initial random stream and the same new division into training
     and validation images. A candidate that can no longer win gets no further seeds. The runs are kept in a
-    study of their own, so that the same command goes on after an interruption, and more seeds add to it.
+    study of their own, so that more seeds add to it.
 
     Parameters
     ----------
     study : Study
-        The searched study; the verdict becomes its user attribute "confirmation".
+        The searched study; the verdict is written into it.
     dataset : Dataset
         Its data.
-    storage : PatientStorage
-        Its database.
-    backend : Backend
-        Where training runs.
+    source : Source
     top : int, default=5
         Number of distinct configurations, the best first; the baseline comes on top.
     n_seeds : int, default=5
         Fresh seeds, at least 2.
-    show : callable, optional
-        Takes the progress, a few times a second.
-
-    Returns
-    -------
-    dict
-        Keys ``study, candidates, verdict, sentence, p_value, seeds, winner, cheapest, more_seeds, noise,
-        validation_images, looks, time``.
 
     Raises
     ------
     UserError
-        If there is nothing to confirm, a training fails, or no candidate could be trained on every seed.
-    Interrupted
-        If the user stopped it; what is trained is kept.
+        If there is nothing to confirm.
     """
-    if CONFIRMS in study.user_attrs[FACTS]:
-        raise UserError(
-            f"the study {study.study_name!r} holds confirmation runs itself:"
-            f" name the searched one, --study {study.user_attrs[FACTS][CONFIRMS]}"
-        )
-    require_best(study)
-    chosen = choose(study.get_trials(deepcopy=False), top)
-    facts = {**study.user_attrs[FACTS], CONFIRMS: study.study_name}
-    runs = open_study(storage, runs_name(study.study_name), facts=facts)
-    runs.sampler = RandomSampler(seed=0)  # never asked: all parameters are given
-    with coordinate(storage, runs) as coordinator:
-        for name in (DATA_NAME, DATA_SOURCE):
-            if runs.user_attrs.get(name) != study.user_attrs.get(name):
-                runs.set_user_attr(name, study.user_attrs.get(name))
-        coordinator.recover()
-        race = _Race(runs, coordinator, backend, dataset, chosen=chosen, show=show)
-        values = race.run(confirmation_seeds(n_seeds))
-        record = _conclude(study, chosen, values, race)
-        study.set_user_attr(CONFIRMATION, record)
-        publish(study)
-        publish_note(
-            runs,
-            f"# {runs.study_name}\n\nThe top trials of the study {study.study_name}, trained again on fresh"
-            f" seeds and splits.\n\n{record['sentence']}\n",
-        )
-    return record
 
-
-class _Race:
-    """The trainings of all candidates, seed by seed."""
+    title = "The confirmation"
 
     def __init__(
-        self,
-        runs: Study,
-        coordinator: Coordinator,
-        backend: Backend,
-        dataset: Dataset,
-        *,
-        chosen: Sequence[FrozenTrial],
-        show: Callable[[Progress], None],
+        self, study: Study, dataset: Dataset, source: Source, *, top: int = 5, n_seeds: int = 5
     ) -> None:
-        self.runs, self.coordinator, self.backend, self.dataset = runs, coordinator, backend, dataset
-        self.chosen, self.configurations = chosen, [Hyperparameters(**t.params) for t in chosen]
-        self.show = show
-        self._began, self._held = time.monotonic(), self._count(FINISHED)
+        facts = record.read(study).facts
+        if facts.confirms is not None:
+            raise UserError(
+                f"the study {study.study_name!r} holds confirmation runs itself:"
+                f" name the searched one, --study {facts.confirms}"
+            )
+        require_best(study)
+        self.chosen = choose(study.get_trials(deepcopy=False), top)
+        self.configurations = [record.configuration(trial) for trial in self.chosen]
+        self.seeds, self.parents = confirmation_seeds(n_seeds), (study,)
+        # The r-th set of candidates may spend 1 / (r (r + 1)) of the chance of a false farewell: 1 in all.
+        names = self._names()
+        before = [] if (kept := record.read(study).confirmation) is None else kept.looks
+        sets = list(dict.fromkeys([str(look).partition(" of ")[2] for look in before] + [names]))
+        self._race = (sets.index(names) + 1) * (sets.index(names) + 2)
+        super().__init__(
+            runs_name(study.study_name),
+            msgspec.structs.replace(facts, confirms=study.study_name),
+            dataset,
+            source,
+            _space(self.chosen),
+        )
 
-    def run(self, seeds: Sequence[int]) -> NDArray[np.float64]:
-        """Return accuracies of shape (n_candidates, n_seeds), NaN where a candidate had left or diverged."""
-        values = np.empty((len(self.chosen), 0))
-        for n, seed in enumerate(seeds):
-            # The look after n seeds may spend 1 / (n (n - 1)) of the chance of a false farewell: 1 in all.
-            racing = still_in_the_race(values, looks=max(1, n * (n - 1)))
-            if n >= 2 and racing.sum() <= 1 < len(self.chosen):
-                break
-            self._train(seed, racing, rounds_left=len(seeds) - n)
-            found = self._found()
-            column = [found.get((h, seed), np.nan) for h in self.configurations]
-            values = np.column_stack([values, np.where(racing, column, np.nan)])
-        return values
-
-    def _train(self, seed: int, racing: NDArray[np.bool_], *, rounds_left: int) -> None:
-        """Train all racing candidates with one seed, as far as that is not done."""
-        wanted = [
-            int(i) for i in np.flatnonzero(racing) if (self.configurations[i], seed) not in self._found()
+    def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
+        """Want the racing candidates on the first seed that is not finished."""
+        values, racing = self._values(trials)
+        if values.shape[1] == len(self.seeds) or self._is_decided(racing, values.shape[1]):
+            return []
+        seed = self.seeds[values.shape[1]]
+        wish = Wish(seed=seed, split_seed=seed)
+        self.split(wish)  # prepared once, before all workers want it
+        held = {_key(trial) for trial in trials if trial.state != TrialState.FAIL}
+        return [
+            Wanted(self.configurations[i], msgspec.structs.replace(wish, origin=self.chosen[i].number))
+            for i in np.flatnonzero(racing)
+            if (self.configurations[i], seed) not in held
         ]
-        if not wanted:
-            return
-        shared_split(self.dataset, seed=seed)  # prepared once, before all workers want it
-        with self.coordinator.exclusive():
-            held = {enqueued(t) for t in self.runs.get_trials(deepcopy=False) if t.state != TrialState.FAIL}
-            for i in wanted:
-                if (self.configurations[i], seed) not in held:
-                    attrs = {"seed": seed, "split_seed": seed, "origin": self.chosen[i].number}
-                    self.runs.enqueue_trial(asdict(self.configurations[i]), user_attrs=attrs)
-        later = (rounds_left - 1) * int(racing.sum())
-        sweep = Sweep(
-            self.runs,
-            self.coordinator,
-            self._objective,
-            self.backend,
-            total=self._count((*FINISHED, TrialState.RUNNING, TrialState.WAITING)),
-            is_enough=nothing_waits,
-            show=lambda progress: self.show(
-                replace(
-                    progress,
-                    total=progress.total + later,
-                    begun=self._held,
-                    seconds=time.monotonic() - self._began,
-                )
+
+    def expected(self, trials: Sequence[FrozenTrial]) -> int:
+        """Return what is held, and the seeds to come of all that still race."""
+        values, racing = self._values(trials)
+        decided = self._is_decided(racing, values.shape[1])
+        later = 0 if decided else max(0, len(self.seeds) - values.shape[1] - 1)
+        return self.total(trials) + later * int(racing.sum())
+
+    def conclude(self, study: Study) -> Confirmation:
+        """Judge the trainings.
+
+        Raises
+        ------
+        UserError
+            If some are missing, or no candidate could be trained on every seed.
+        """
+        trials = study.get_trials(deepcopy=False)
+        values, racing = self._values(trials)
+        n = values.shape[1]
+        if n < len(self.seeds) and not self._is_decided(racing, n):
+            why = next((record.reason(t) for t in reversed(trials) if t.state == TrialState.FAIL), "")
+            raise UserError(f"the confirmation is not complete ({why}): give the same command again")
+        if not (np.isfinite(values).all(axis=1) & (np.array(self._diverged(trials, n)) == 0)).any():
+            raise UserError(
+                "no candidate could be trained on every seed without diverging: search again with a narrower"
+                " --range learning_rate=LOW:HIGH"
+            )
+        (parent,) = self.parents
+        before = record.read(parent).confirmation
+        looks = [] if before is None else before.looks
+        look = f"{n} seeds of {self._names()}"
+        looks = looks if look in looks else [*looks, look]
+        costs = self._costs(trials)
+        broken = self._diverged(trials, n)
+        verdict = compare(values, diverged=broken, costs=costs, look=looks.index(look) + 1, **self._limits())
+        report = baseline_trial(self.chosen)
+        found = Confirmation(
+            study=parent.study_name,
+            candidates=[
+                self._candidate(trial, row, cost, n_diverged, is_baseline=trial is report)
+                for trial, row, cost, n_diverged in zip(self.chosen, values, costs, broken, strict=True)
+            ],
+            verdict=verdict.kind,
+            sentence=verdict.sentence(
+                [f"trial {t.number}" + (" (the baseline)" if t is report else "") for t in self.chosen]
             ),
+            p_value=verdict.p_value,
+            seeds=self.seeds[:n],
+            winner=self.chosen[verdict.winner].number,
+            cheapest=self.chosen[verdict.cheapest].number,
+            more_seeds=verdict.more_seeds,
+            noise=paired_noise(values),
+            validation_images=self._rows[0],
+            looks=looks,
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        sweep.run()
-        if any((self.configurations[i], seed) not in self._found() for i in wanted):
-            raise UserError(f"the confirmation is not complete: {sweep.ended_because}")
+        record.write(parent, CONFIRMATION, found)
+        return found
 
-    def _objective(self, trial: Trial) -> float:
-        """Train on the split of the trial's own seed."""
-        objective = Objective(
-            self.backend,
-            split=shared_split(self.dataset, seed=trial.user_attrs["split_seed"]),
-            epochs=self.runs.user_attrs[FACTS]["epochs"],
-            seed=0,
-            space=self.chosen[0].distributions,  # type: ignore[arg-type]  # those of the sweep's own space
-            may_prune=False,
-        )
-        return objective(trial)
+    def _names(self) -> str:
+        return f"trials {', '.join(str(trial.number) for trial in self.chosen)}"
 
-    def costs(self) -> list[float]:
+    def _values(self, trials: Sequence[FrozenTrial]) -> tuple[_Array, NDArray[np.bool_]]:
+        """Return the accuracies of all finished seeds, shape (n_candidates, n), and who still races.
+
+        They are NaN where a candidate had left the race or diverged.
+        """
+        found = {_key(trial): _accuracy(trial) for trial in trials if trial.state in FINISHED}
+        values = np.empty((len(self.chosen), 0))
+        racing = np.ones(len(self.chosen), dtype=np.bool_)
+        for n, seed in enumerate(self.seeds):
+            # The look after n seeds may spend 1 / (n (n - 1)) of the chance of a false farewell: 1 in all.
+            limits = {"overlap": overlap_of(*self._rows), "resolution": resolution_of(self._rows[0])}
+            racing = still_in_the_race(values, looks=max(1, n * (n - 1)) * self._race, **limits)
+            column = [found.get((h, seed)) for h in self.configurations]
+            if self._is_decided(racing, n) or any(column[i] is None for i in np.flatnonzero(racing)):
+                break
+            row = [np.nan if value is None else value for value in column]
+            values = np.column_stack([values, np.where(racing, row, np.nan)])
+        return values, racing
+
+    def _is_decided(self, racing: NDArray[np.bool_], n: int) -> bool:
+        return n >= 2 and bool(racing.sum() <= 1 < len(self.chosen))
+
+    def _costs(self, trials: Sequence[FrozenTrial]) -> list[float]:
         """Return the median seconds of each candidate's trainings."""
         seconds: dict[Hyperparameters, list[float]] = {h: [] for h in self.configurations}
-        for trial in self.runs.get_trials(deepcopy=False):
-            configuration, _ = enqueued(trial)
-            if trial.state == TrialState.COMPLETE and configuration in seconds:
-                epochs = trial.system_attrs[RECORD]["epochs"]
-                seconds[configuration].append(sum(epoch[-1] for epoch in epochs))
+        for trial in trials:
+            if trial.state == TrialState.COMPLETE and (h := record.configuration(trial)) in seconds:
+                left = record.trained(trial)
+                seconds[h] += [] if left is None else [left.seconds]
         return [float(np.median(seconds[h])) if seconds[h] else float("inf") for h in self.configurations]
 
-    def validation_images(self, seed: int) -> int:
-        """Return how many images judge a training."""
-        part = Split.open(shared_split(self.dataset, seed=seed)).validation
-        assert part is not None
-        return len(part.labels)
+    def _candidate(
+        self, trial: FrozenTrial, row: _Array, cost: float, n_diverged: int, *, is_baseline: bool
+    ) -> Candidate:
+        values = [float(value) for value in row[np.isfinite(row)]]
+        overlap = self._limits()["overlap"]
+        score = confirmed_score(values, overlap=overlap) if values else Score(0.0, None, None, 0)
+        return Candidate(
+            trial=trial.number,
+            baseline=is_baseline,
+            params=trial.params,
+            search=trial.value,
+            values=values,
+            diverged=n_diverged,
+            mean=score.mean if values else None,
+            low=score.low,
+            high=score.high,
+            n=len(values),
+            std=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+            seconds=cost if np.isfinite(cost) else None,
+        )
 
-    def _found(self) -> dict[tuple[Hyperparameters, int], float]:
-        """Return the accuracy of each finished training; NaN for one that diverged."""
+    def _diverged(self, trials: Sequence[FrozenTrial], n: int) -> list[int]:
+        """Return how many of each candidate's trainings with the first `n` seeds diverged."""
+        broken = [_key(trial) for trial in trials if trial.state == TrialState.PRUNED]
+        wanted = self.seeds[:n]
+        return [sum(h == other and seed in wanted for other, seed in broken) for h in self.configurations]
+
+    @cached_property
+    def _rows(self) -> tuple[int, int]:
+        """Return how many images judge a training, and how many it is trained on."""
+        split = Split.open(self.split(Wish(split_seed=self.seeds[0])))
+        assert split.validation is not None
+        return len(split.validation.labels), len(split.train.labels)
+
+    def _limits(self) -> dict[str, float]:
+        """Return what so many images can show at all."""
+        validation, training = self._rows
         return {
-            enqueued(t): np.nan if t.state == TrialState.PRUNED or t.value is None else t.value
-            for t in self.runs.get_trials(deepcopy=False)
-            if t.state in FINISHED
+            "margin": margin_of(validation),
+            "overlap": overlap_of(validation, training),
+            "resolution": resolution_of(validation),
         }
 
-    def _count(self, states: Sequence[TrialState]) -> int:
-        return sum(t.state in states for t in self.runs.get_trials(deepcopy=False))
+
+def _key(trial: FrozenTrial) -> tuple[Hyperparameters, int | None]:
+    return record.configuration(trial), record.wish(trial).seed
 
 
-def _conclude(
-    study: Study, chosen: Sequence[FrozenTrial], values: NDArray[np.float64], race: _Race
-) -> dict[str, Any]:
-    """Judge the trainings; the result is made of JSON values alone."""
-    if not np.isfinite(values).all(axis=1).any():
-        raise UserError(
-            "no candidate could be trained on every seed without diverging: search again with a narrower"
-            " --range learning_rate=LOW:HIGH"
-        )
-    seeds = confirmation_seeds(values.shape[1])
-    before = study.user_attrs.get(CONFIRMATION)
-    # Each verdict that was asked on more seeds is a further chance to be fooled.
-    looks = [n for n in (before or {}).get("looks", []) if n != len(seeds)] + [len(seeds)]
-    costs = race.costs()
-    verdict = compare(values, costs=costs, look=len(looks))
-    report = baseline_trial(chosen)
-    names = [f"trial {t.number}" + (" (the baseline)" if t is report else "") for t in chosen]
-    numbers = [t.number for t in chosen]
-    return {
-        "study": study.study_name,
-        "candidates": [
-            _candidate(t, row, cost, t is report) for t, row, cost in zip(chosen, values, costs, strict=True)
-        ],
-        "verdict": verdict.kind,
-        "sentence": verdict.sentence(names),
-        "p_value": verdict.p_value,
-        "seeds": seeds,
-        "winner": numbers[verdict.winner],
-        "cheapest": numbers[verdict.cheapest],
-        "more_seeds": verdict.more_seeds,
-        "noise": paired_noise(values),
-        "validation_images": race.validation_images(seeds[0]),
-        "looks": looks,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+def _accuracy(trial: FrozenTrial) -> float:
+    return np.nan if trial.state == TrialState.PRUNED or trial.value is None else trial.value
 
 
-def _candidate(
-    trial: FrozenTrial, row: NDArray[np.float64], cost: float, is_baseline: bool
-) -> dict[str, Any]:
-    values = [float(value) for value in row[np.isfinite(row)]]
-    score = confirmed_score(values) if values else {"mean": None, "low": None, "high": None, "n": 0}
-    return {
-        "trial": trial.number,
-        "baseline": is_baseline,
-        "params": trial.params,
-        "search": trial.value,
-        "values": values,
-        **score,
-        "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        "seconds": cost if np.isfinite(cost) else None,
-    }
+def _space(trials: Sequence[FrozenTrial]) -> Space:
+    """Return ranges that hold the hyperparameters of all trials: those of the last search among them."""
+    newest = max(trials, key=lambda trial: trial.number)
+    return newest.distributions  # type: ignore[return-value]  # of the search's own space

@@ -1,55 +1,81 @@
-"""The record of each opening of the test set: when, for which configuration, with what result."""
+"""The ledger of the test set: every opening, for which configuration, with what result."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 from optuna.study import Study
 
+from studies import record
 from studies.analysis.advice import selection_bias
-from studies.analysis.scores import configuration_hash
-from studies.experiments.results import TEST_OPENINGS
-from studies.views.words import count, points
+from studies.record import OPENINGS, Opening, configuration_hash
 
 
-def begin_opening(study: Study, trial: int, params: Mapping[str, Any], *, images: int) -> None:
+@dataclass(frozen=True)
+class Cost:
+    """What it costs to test one more configuration on the same images.
+
+    Parameters
+    ----------
+    others : int
+        Other configurations that met the test set before.
+    flattery : float
+        By how much the best of all results is expected to flatter, as a fraction.
+    """
+
+    others: int
+    flattery: float
+
+
+def known(study: Study, models: Sequence[str]) -> list[float] | None:
+    """Return the test accuracies of networks that were tested already; to test them again teaches nothing.
+
+    Parameters
+    ----------
+    study : Study
+    models : sequence of str
+        Their digests.
+    """
+    tested = {
+        model: accuracy
+        for opening in record.read(study).openings
+        for model, accuracy in zip(opening.models, opening.test_accuracies or [], strict=False)
+    }
+    return [tested[model] for model in models] if tested.keys() >= set(models) else None
+
+
+def begin(study: Study, trial: int, params: Mapping[str, Any], models: Sequence[str], *, images: int) -> None:
     """Record that the test set is about to be opened: before it is, so that no crash can hide it.
 
     An opening of the same configuration that a crash cut short is taken up again instead: nobody has learnt
     anything more from it.
     """
-    openings = list(study.user_attrs.get(TEST_OPENINGS, []))
-    configuration = configuration_hash(params)
-    if (
-        openings
-        and openings[-1].get("test_accuracies") is None
-        and openings[-1]["configuration"] == configuration
-    ):
-        return
-    openings.append(
-        {
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "trial": trial,
-            "configuration": configuration,
-            "images": images,
-            "test_accuracies": None,
-        }
+    openings = record.read(study).openings
+    opening = Opening(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        trial=trial,
+        configuration=configuration_hash(params),
+        images=images,
+        models=list(models),
     )
-    study.set_user_attr(TEST_OPENINGS, openings)
+    cut_short = openings and openings[-1].test_accuracies is None
+    if cut_short and openings[-1].configuration == opening.configuration:
+        openings = openings[:-1]
+    record.write(study, OPENINGS, [*openings, opening])
 
 
-def finish_opening(study: Study, accuracies: Sequence[float]) -> tuple[int, int]:
-    """Record the result; return the number of openings, and of other configurations that were tested."""
-    openings = [dict(opening) for opening in study.user_attrs[TEST_OPENINGS]]
-    openings[-1]["test_accuracies"] = list(accuracies)
-    study.set_user_attr(TEST_OPENINGS, openings)
-    others = {opening["configuration"] for opening in openings} - {openings[-1]["configuration"]}
-    return len(openings), len(others)
+def finish(study: Study, accuracies: Sequence[float]) -> None:
+    """Record the result of the opening that was begun last."""
+    openings = record.read(study).openings
+    last = msgspec.structs.replace(openings[-1], test_accuracies=[float(value) for value in accuracies])
+    record.write(study, OPENINGS, [*openings[:-1], last])
 
 
-def cost_of_opening(study: Study, params: Mapping[str, Any], *, images: int) -> str | None:
-    """Say what it costs to test one more configuration on the same images; None for the first one.
+def cost(study: Study, params: Mapping[str, Any], *, images: int) -> Cost | None:
+    """Return what it costs to test a configuration; None for the first one, which is free.
 
     Parameters
     ----------
@@ -61,14 +87,10 @@ def cost_of_opening(study: Study, params: Mapping[str, Any], *, images: int) -> 
         ``sqrt(p (1 - p) / images)``; the best of several results is high by as much as the largest of
         several such errors is expected to be.
     """
-    openings = study.user_attrs.get(TEST_OPENINGS, [])
-    others = {opening["configuration"] for opening in openings} - {configuration_hash(params)}
+    openings = record.read(study).openings
+    others = {opening.configuration for opening in openings} - {configuration_hash(params)}
     if not others:
         return None
-    known = [a for opening in openings for a in opening.get("test_accuracies") or []]
+    known = [accuracy for opening in openings for accuracy in opening.test_accuracies or []]
     p = float(np.mean(known)) if known else 0.5
-    flattery = selection_bias(len(others) + 1, float(np.sqrt(p * (1.0 - p) / images)))
-    return (
-        f"{count(len(others), 'other configuration')} of this study met this test set before: the best of"
-        f" {len(others) + 1} test results flatters by up to {points(flattery)}, the first one does not"
-    )
+    return Cost(len(others), selection_bias(len(others) + 1, float(np.sqrt(p * (1.0 - p) / images))))

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
-from fcnet.data import Dataset, shared_split
-from fcnet.hyperparameters import Hyperparameters
+from fcnet.data import Dataset
+from fcnet.errors import UserError
 from fcnet.metrics import EpochMetrics
-from studies.analysis.decisions import summarise
-from studies.execution.backend import Backend, Job
+from studies import record
+from studies.analysis.scores import summarise
+from studies.execution.experiment import Experiment, Wanted
 from studies.experiments.effects import summary_as_json
-from studies.experiments.train import train_all
-from studies.views.figures.curves import learning_curves_figure
-from studies.views.figures.files import save_figure
-from studies.views.words import count
+from studies.record import REPORT, Facts, Protocol, Source, Wish
+from studies.space import BASELINE, DEFAULT_SPACE, describe, narrow
 
 REPORTED = {
     "first": {"epoch": 0, "train_loss": 0.5875, "train_accuracy": 0.6913, "validation_accuracy": 0.7465},
@@ -29,34 +29,37 @@ JUDGED_ON = {"report": "test", "holdout": "validation"}
 """The part of the data behind the validation figures, by protocol."""
 
 
+def study_name(base: str, protocol: str) -> str:
+    """Return the name of the report's own study beside a sweep's."""
+    return f"{base}-report" if protocol == "report" else f"{base}-report-{protocol}"
+
+
 @dataclass(frozen=True)
 class Reproduction:
-    """Trainings of one configuration.
+    """Trainings of the report's configuration.
 
     Parameters
     ----------
-    hyperparameters : Hyperparameters
+    study : str
     protocol : {"report", "holdout"}
     data : str
         Name of the data set.
     seeds : list of int
     runs : list of list of EpochMetrics
         Each seed's epochs.
-    files : list of Path
-        The learning curves: an interactive page, and the figure as Plotly JSON.
     """
 
-    hyperparameters: Hyperparameters
+    study: str
     protocol: str
     data: str
     seeds: list[int]
     runs: list[list[EpochMetrics]]
-    files: list[Path]
 
     def as_json(self) -> dict[str, Any]:
         """Return what other programs read; accuracies and error rates are fractions."""
         return {
-            "params": asdict(self.hyperparameters),
+            "study": self.study,
+            "params": asdict(BASELINE),
             "protocol": self.protocol,
             "judged_on": JUDGED_ON[self.protocol],
             "data": self.data,
@@ -71,13 +74,14 @@ class Reproduction:
                 }
                 for seed, run in zip(self.seeds, self.runs, strict=True)
             ],
-            "best_epoch": self._summary([best_epoch(run) for run in self.runs]),
-            "last_epoch": self._summary([run[-1] for run in self.runs]),
+            "best_epoch": self.summary([best_epoch(run) for run in self.runs]),
+            "last_epoch": self.summary([run[-1] for run in self.runs]),
             "reported": REPORTED,
-            "files": [str(file) for file in self.files],
         }
 
-    def _summary(self, epochs: Sequence[EpochMetrics]) -> dict[str, Any]:
+    @staticmethod
+    def summary(epochs: Sequence[EpochMetrics]) -> dict[str, Any]:
+        """Return mean, spread and interval of the accuracies of one epoch of each run."""
         values = [epoch.validation_accuracy for epoch in epochs]
         return {**summary_as_json(summarise(values)), "values": values}
 
@@ -87,59 +91,109 @@ def best_epoch(run: Sequence[EpochMetrics]) -> EpochMetrics:
     return max(run, key=lambda epoch: (epoch.validation_accuracy, -epoch.epoch))
 
 
-def train_report(
-    dataset: Dataset,
-    backend: Backend,
-    *,
-    protocol: str = "report",
-    epochs: int = 20,
-    n_seeds: int = 1,
-    folder: Path,
-    show: Callable[[int, int], None] = lambda done, total: None,
-    see: Callable[[int, EpochMetrics], None] = lambda seed, epoch: None,
-) -> Reproduction:
-    """Train the report's configuration with the seeds 0, 1, ... and save its learning curves.
+class Report(Experiment[Reproduction]):
+    """The report's configuration with the seeds 0, 1, ...
 
     Parameters
     ----------
+    base : str
+        Name of the sweep beside which the study stands.
     dataset : Dataset
-    backend : Backend
-        Where training runs.
+    source : Source
     protocol : {"report", "holdout"}, default="report"
-        See `fcnet.data.Dataset.split`.
     epochs : int, default=20
     n_seeds : int, default=1
-    folder : Path
-        Where the learning curves are written; made if it is not there.
-    show : callable, optional
-        Takes the numbers of epochs done and to do.
     see : callable, optional
-        Takes the seed and the figures of every epoch as it ends, one call at a time.
-
-    Raises
-    ------
-    UserError
-        If a training diverges, or the files cannot be written.
+        Takes the seed and the figures of every epoch as it ends, one call at a time; first those of the
+        trainings that the study holds already.
     """
-    hyperparameters, seeds = Hyperparameters(), list(range(n_seeds))
-    split = shared_split(dataset, protocol)
-    jobs = [Job(hyperparameters, epochs=epochs, seed=seed, split=split) for seed in seeds]
-    runs = train_all(
-        jobs,
-        backend,
-        show=show,
-        see=lambda job, epoch: see(job.seed, epoch),
-        mend="give other images with --data",
-    )
-    judged = JUDGED_ON[protocol]
-    figure = learning_curves_figure(
-        runs,
-        title=f"The report's configuration on {dataset.name}, judged on the {judged} images"
-        f" ({protocol} protocol, {count(n_seeds, 'seed')})",
-        judged=judged,
-    )
-    files = save_figure(figure, folder / "learning-curves")
-    return Reproduction(hyperparameters, protocol, dataset.name, seeds, runs, files)
+
+    title = "The report's training"
+
+    def __init__(
+        self,
+        base: str,
+        dataset: Dataset,
+        source: Source,
+        *,
+        protocol: Protocol = "report",
+        epochs: int = 20,
+        n_seeds: int = 1,
+        see: Callable[[int, EpochMetrics], None] = lambda seed, epoch: None,
+    ) -> None:
+        space = narrow(DEFAULT_SPACE, [BASELINE])
+        facts = Facts(
+            data=dataset.fingerprint,
+            data_name=dataset.name,
+            protocol=protocol,
+            epochs=epochs,
+            space=describe(space),
+            experiment=REPORT,
+        )
+        super().__init__(study_name(base, protocol), facts, dataset, source, space)
+        self.seeds, self._see = list(range(n_seeds)), see
+
+    def prepare(self, study: Study) -> None:
+        """Show what there is already."""
+        super().prepare(study)
+        for seed, epochs in sorted(_complete(study.get_trials(deepcopy=False)).items()):
+            for metrics in epochs if seed in self.seeds else ():
+                self._see(seed, metrics)
+
+    def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
+        """Want every seed that the study does not hold."""
+        held = {record.wish(trial).seed for trial in trials if trial.state != TrialState.FAIL}
+        return [Wanted(BASELINE, Wish(seed=seed)) for seed in self.seeds if seed not in held]
+
+    def enough(self, trials: Sequence[FrozenTrial]) -> str | None:
+        """Start no more after a divergence."""
+        return diverged(trials, self.seeds)
+
+    def see(self, wish: Wish, metrics: EpochMetrics) -> None:
+        """Show an epoch."""
+        self._see(wish.seed or 0, metrics)
+
+    def conclude(self, study: Study) -> Reproduction:
+        """Collect the epochs.
+
+        Raises
+        ------
+        UserError
+            If a training diverged or failed.
+        """
+        trials = study.get_trials(deepcopy=False)
+        if why := diverged(trials, self.seeds):
+            raise UserError(f"{why}: give other images with --data")
+        found = _complete(trials)
+        require_all(trials, found, self.seeds)
+        data = record.read(study).data_name
+        return Reproduction(
+            self.name, self.facts.protocol, data, self.seeds, [found[seed] for seed in self.seeds]
+        )
+
+
+def diverged(trials: Sequence[FrozenTrial], seeds: Sequence[int]) -> str | None:
+    """Return the reason of the first training with one of the seeds that diverged; None if none did."""
+    ended = (t for t in trials if t.state == TrialState.PRUNED and record.wish(t).seed in seeds)
+    return next((record.reason(trial) for trial in ended), None)
+
+
+def require_all(
+    trials: Sequence[FrozenTrial], found: dict[int, list[EpochMetrics]], seeds: Sequence[int]
+) -> None:
+    """Refuse to conclude from fewer trainings than were wanted."""
+    if not set(seeds) <= found.keys():
+        why = next((record.reason(t) for t in reversed(trials) if t.state == TrialState.FAIL), "")
+        raise UserError(f"a training failed because {why}: give the same command again")
+
+
+def _complete(trials: Sequence[FrozenTrial]) -> dict[int, list[EpochMetrics]]:
+    found = {}
+    for trial in trials:
+        left = record.trained(trial)
+        if trial.state == TrialState.COMPLETE and left is not None:
+            found[record.wish(trial).seed or 0] = left.epochs
+    return found
 
 
 def _epoch_as_json(epoch: EpochMetrics) -> dict[str, Any]:

@@ -1,22 +1,21 @@
 """Train a trial again from what its study recorded, and compare every epoch and the final weights."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
+from optuna.pruners import BasePruner
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
-from fcnet.data import Dataset, shared_split
+from fcnet.data import Dataset
 from fcnet.errors import UserError
-from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
-from fcnet.trainer import Diverged
-from studies.execution.backend import Backend, Job, TrainingFailed, WorkerLost
-from studies.execution.objective import RECORD
-from studies.storage.database import FACTS
-from studies.views.words import count
+from studies import record
+from studies.execution.experiment import Experiment, Wanted
+from studies.record import Source, Trained, Wish
+from studies.space import DEFAULT_SPACE, narrow
 
 TOLERANCE = {"accuracy": 0.02, "loss": 0.05, "objective": 0.05}
 """Largest differences in another environment: of accuracies as fractions, of the others relative to the
@@ -26,7 +25,7 @@ _COMPARED = [f.name for f in fields(EpochMetrics) if f.name != "seconds"]
 
 
 @dataclass(frozen=True)
-class Retraced:
+class Reproduced:
     """How a trial's second training compares with its first.
 
     Parameters
@@ -38,13 +37,13 @@ class Retraced:
         Whether all figures are as close as `TOLERANCE` asks; the weights are not looked at.
     epochs : int
         Number of epochs compared.
-    difference : str or None
+    first_difference : str or None
         The first difference.
     outside : str or None
         The first difference beyond the tolerance.
     environment : list of str
         What differs between the two environments.
-    weights : bool
+    weights_compared : bool
         Whether the final weights were compared: a training that was ended early has none.
     """
 
@@ -52,10 +51,10 @@ class Retraced:
     identical: bool
     within_tolerance: bool
     epochs: int
-    difference: str | None
+    first_difference: str | None
     outside: str | None
     environment: list[str]
-    weights: bool
+    weights_compared: bool
 
     @property
     def succeeded(self) -> bool:
@@ -64,40 +63,25 @@ class Retraced:
 
     def sentence(self) -> str:
         """Say it."""
-        epochs = f"{count(self.epochs, 'epoch')}{' and the final weights' if self.weights else ''}"
+        epochs = f"{_epochs(self.epochs)}{' and the final weights' if self.weights_compared else ''}"
         if self.identical:
             return f"Trial {self.trial} is reproduced bit for bit: {epochs} identical."
         if not self.environment:
-            return f"Trial {self.trial} is not reproduced: {self.difference}."
+            return f"Trial {self.trial} is not reproduced: {self.first_difference}."
         if self.within_tolerance:
             return (
-                f"Trial {self.trial} is reproduced within tolerance: {count(self.epochs, 'epoch')} compared;"
-                f" the first difference is {self.difference}."
+                f"Trial {self.trial} is reproduced within tolerance: {_epochs(self.epochs)} compared;"
+                f" the first difference is {self.first_difference}."
             )
         return f"Trial {self.trial} is not reproduced within tolerance: {self.outside}."
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the keys that other programs read."""
-        return {
-            "trial": self.trial,
-            "identical": self.identical,
-            "epochs": self.epochs,
-            "within_tolerance": self.within_tolerance,
-            "first_difference": self.difference,
-            "environment": self.environment,
-            "weights_compared": self.weights,
-        }
+
+def _epochs(n: int) -> str:
+    return f"{n} epoch" if n == 1 else f"{n} epochs"
 
 
-def retrace(
-    study: Study,
-    number: int,
-    dataset: Dataset,
-    backend: Backend,
-    *,
-    show: Callable[[int, int], None] = lambda done, total: None,
-) -> Retraced:
-    """Train a trial again and compare.
+class Reproduce(Experiment[Reproduced]):
+    """A trial trained again, in a study of its own that nobody keeps.
 
     Parameters
     ----------
@@ -106,78 +90,98 @@ def retrace(
         The trial: complete, or pruned, of which the epochs that there are get compared.
     dataset : Dataset
         The study's data.
-    backend : Backend
-        Where training runs.
-    show : callable, optional
-        Takes the numbers of epochs done and to do.
+    source : Source
 
     Raises
     ------
     UserError
-        If there is no such trial, it has no record, or the training fails.
+        If there is no such trial, or it has no record.
     """
-    trial = _recorded(study, number)
-    record, facts = trial.system_attrs[RECORD], study.user_attrs[FACTS]
-    try:
-        job = Job(
-            Hyperparameters(**trial.params),
-            epochs=facts["epochs"],
-            seed=trial.user_attrs["seed"],
-            split=shared_split(dataset, facts["protocol"], seed=trial.user_attrs.get("split_seed", 0)),
-            may_stop=record["digest"] is None,
+
+    title = "The training"
+
+    def __init__(self, study: Study, number: int, dataset: Dataset, source: Source) -> None:
+        self.trial, self.before = _recorded(study, number)
+        configuration, self.wish = record.configuration(self.trial), record.wish(self.trial)
+        self.configuration = configuration
+        facts = record.read(study).facts
+        super().__init__("reproduce", facts, dataset, source, narrow(DEFAULT_SPACE, [configuration]))
+        self.diverged = "diverged" in record.reason(self.trial)
+        # What was pruned is stopped where it was.
+        self.may_prune = self.before.digest is None and not self.diverged
+
+    def prepare(self, study: Study) -> None:
+        """End the training after as many epochs as are on record."""
+        super().prepare(study)
+        study.pruner = _After(len(self.before.epochs))
+
+    def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
+        """Want the training once."""
+        if any(trial.state != TrialState.FAIL for trial in trials):
+            return []
+        return [Wanted(self.configuration, Wish(seed=self.wish.seed, split_seed=self.wish.split_seed))]
+
+    def conclude(self, study: Study) -> Reproduced:
+        """Compare.
+
+        Raises
+        ------
+        UserError
+            If the training failed.
+        """
+        last = study.get_trials(deepcopy=False)[-1]
+        again, before = record.trained(last), self.before
+        if last.state == TrialState.FAIL or again is None:
+            raise UserError(
+                f"trial {self.trial.number} could not be trained again: {record.reason(last)};"
+                " give the same command again"
+            )
+        first, outside = _compare(
+            [astuple(metrics) for metrics in before.epochs], [astuple(metrics) for metrics in again.epochs]
         )
-        recorded = [tuple(row) for row in record["epochs"]]
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise UserError(
-            f"what the study kept of trial {number} is not as this program writes it:"
-            " restore a copy of the database or name another trial"
-        ) from error
-    diverged = "diverged" in trial.user_attrs.get("reason", "")
-    again: list[EpochMetrics] = []
-    end = None
-    try:
-        with backend.train(job) as training:
-            for metrics in training:
-                again.append(metrics)
-                show(len(again), len(recorded))
-                if record["digest"] is None and not diverged and len(again) == len(recorded):
-                    break
-    except Diverged as error:
-        end = str(error)
-    except (TrainingFailed, WorkerLost) as error:
-        raise UserError(f"trial {number} could not be trained again: {error}") from error
-    first, outside = _compare(recorded, [astuple(metrics) for metrics in again])
-    if first is None and diverged and end != trial.user_attrs["reason"]:
-        first = outside = f"the end: {trial.user_attrs['reason']!r} is recorded, {end!r} came now"
-    elif first is None and record["digest"] != training.digest:
-        first = "the final weights: every epoch's figures are the same, their hash is not"
-    here = training.environment
-    return Retraced(
-        trial=number,
-        identical=first is None,
-        within_tolerance=outside is None,
-        epochs=min(len(recorded), len(again)),
-        difference=first,
-        outside=outside,
-        environment=[
-            f"{name} was {record['environment'].get(name)}, here it is {here.get(name)}"
-            for name in sorted(record["environment"].keys() | here.keys())
-            if record["environment"].get(name) != here.get(name)
-        ],
-        weights=record["digest"] is not None,
-    )
+        was, now = record.reason(self.trial), record.reason(last)
+        if first is None and self.diverged and was != now:
+            first = outside = f"the end: {was!r} is recorded, {now!r} came now"
+        elif first is None and before.digest != again.digest:
+            first = "the final weights: every epoch's figures are the same, their hash is not"
+        return Reproduced(
+            trial=self.trial.number,
+            identical=first is None,
+            within_tolerance=outside is None,
+            epochs=min(len(before.epochs), len(again.epochs)),
+            first_difference=first,
+            outside=outside,
+            environment=[
+                f"{name} was {before.environment.get(name)}, here it is {again.environment.get(name)}"
+                for name in sorted(before.environment.keys() | again.environment.keys())
+                if before.environment.get(name) != again.environment.get(name)
+            ],
+            weights_compared=before.digest is not None,
+        )
 
 
-def _recorded(study: Study, number: int) -> FrozenTrial:
+class _After(BasePruner):
+    """Ends a training after a number of epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Tell whether that many are done."""
+        return trial.last_step is not None and trial.last_step + 1 >= self.epochs
+
+
+def _recorded(study: Study, number: int) -> tuple[FrozenTrial, Trained]:
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.number == number]
     if not trials:
         raise UserError(f"the study {study.study_name!r} has no trial {number}: name one that is finished")
-    if RECORD not in trials[0].system_attrs:
+    left = record.trained(trials[0])
+    if left is None:
         raise UserError(
             f"trial {number} of the study {study.study_name!r} was not trained to an end and has no record:"
             " name one that is complete or pruned"
         )
-    return trials[0]
+    return trials[0], left
 
 
 def _compare(recorded: list[tuple[Any, ...]], again: list[tuple[Any, ...]]) -> tuple[str | None, str | None]:
@@ -193,6 +197,6 @@ def _compare(recorded: list[tuple[Any, ...]], again: list[tuple[Any, ...]]) -> t
             if not abs(a - b) <= allowed * (1.0 if name.endswith("accuracy") else abs(a)):
                 return first, words
     if len(recorded) != len(again):
-        words = f"{count(len(recorded), 'epoch')} recorded, {len(again)} now"
+        words = f"{_epochs(len(recorded))} recorded, {len(again)} now"
         return first or words, words
     return first, None

@@ -1,64 +1,142 @@
-"""What a study has found: the plain facts behind ``best``, the dashboard's note and the end of a sweep."""
+"""What a study has found so far: its best trial, the baseline, the noise, and the winner's scores."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.errors import UserError
-from studies.analysis.scores import CONFIRMATION, noise_of, scores_of
-from studies.record import is_confirmation, is_opening
+from studies import record
+from studies.analysis.scores import Score, confirmed_score, measured_score, noise_floor
+from studies.program import command
+from studies.record import Confirmation, Kept, Opening
 from studies.space import BASELINE
-from studies.storage.database import FACTS
-
-DATA_NAME = "data_name"
-DATA_SOURCE = "data_source"
-TEST_OPENINGS = "test_openings"
-FINAL = "final"
-PROTOCOL_WORDS = {
-    "holdout": "trained on 80 % of the training images, judged on the other 20 %, never on the test set",
-    "report": "judged on the TEST set at every trial, as the course report did: the score flatters",
-}
 
 
-def check_kept(study: Study) -> None:
-    """Refuse a study in which what this program keeps about it is missing or of another form.
+@dataclass(frozen=True)
+class Counts:
+    """Trials of a study by their state."""
+
+    complete: int
+    pruned: int
+    failed: int
+    running: int
+    waiting: int
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a study was run on."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A trial with its value."""
+
+    trial: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A trial's accuracy in the search, on fresh seeds and on the test set; None where not measured.
+
+    Parameters
+    ----------
+    trial : int
+    search : Score
+    confirmed, test : Score or None
+    flattery : float or None
+        By how much the search score exceeds the confirmed one.
+    """
+
+    trial: int
+    search: Score
+    confirmed: Score | None
+    test: Score | None
+    flattery: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a study has found; what needs a complete trial or repeats is None without.
+
+    Parameters
+    ----------
+    study : str
+    trial, value, params : int, float, dict or None
+        The best trial.
+    n_trials : Counts
+    data : Data
+    protocol : str
+    epochs : int
+    baseline : Scored or None
+    test_openings : int
+    noise : float or None
+        Standard deviation of a single training.
+    confirmation : Confirmation or None
+    ground : str or None
+        Which trial is the winner, and why.
+    scores : Scores or None
+        The winner's.
+    """
+
+    study: str
+    trial: int | None
+    value: float | None
+    params: dict[str, Any] | None
+    n_trials: Counts
+    data: Data
+    protocol: str
+    epochs: int
+    baseline: Scored | None
+    test_openings: int
+    noise: float | None
+    confirmation: Confirmation | None
+    ground: str | None
+    scores: Scores | None
+
+
+def summarise(study: Study) -> Summary:
+    """Collect a study's result.
 
     Raises
     ------
     UserError
-        If it was made by another program, or somebody changed it.
+        If it was not made by this program, or somebody changed what it keeps.
     """
-    attrs = study.user_attrs
-    facts = attrs.get(FACTS)
-    if not isinstance(facts, dict) or study.directions != [StudyDirection.MAXIMIZE]:
-        raise UserError(
-            f"the study {study.study_name!r} was not made by this program: choose another --study NAME"
-        )
-    source, openings = attrs.get(DATA_SOURCE, {}), attrs.get(TEST_OPENINGS, [])
-    n_trials = len(study.get_trials(deepcopy=False))
-    sound = {
-        FACTS: isinstance(facts.get("data"), str)
-        and isinstance(facts.get("protocol"), str)
-        and type(facts.get("epochs")) is int
-        and facts["epochs"] > 0,
-        DATA_NAME: isinstance(attrs.get(DATA_NAME, ""), str),
-        DATA_SOURCE: isinstance(source, dict)
-        and isinstance(source.get("source", ""), str)
-        and isinstance(source.get("classes", []), list)
-        and all(isinstance(name, str) for name in source.get("classes", [])),
-        TEST_OPENINGS: isinstance(openings, list) and all(is_opening(each) for each in openings),
-        CONFIRMATION: is_confirmation(attrs.get(CONFIRMATION), n_trials=n_trials),
-    }
-    for name, is_sound in sound.items():
-        if not is_sound:
-            raise UserError(
-                f"the attribute {name!r} of the study {study.study_name!r} is not as this program writes it:"
-                " restore a copy of the database or start another study with --study NAME"
-            )
+    kept, trials = record.read(study), study.get_trials(deepcopy=False)
+    states = Counter(trial.state for trial in trials)
+    best, baseline = best_trial(trials), baseline_trial(trials)
+    winner, ground = (None, None) if best is None else winner_of(study)
+    return Summary(
+        study=study.study_name,
+        trial=None if best is None else best.number,
+        value=None if best is None else best.value,
+        params=None if best is None else best.params,
+        n_trials=Counts(
+            states[TrialState.COMPLETE],
+            states[TrialState.PRUNED],
+            states[TrialState.FAIL],
+            states[TrialState.RUNNING],
+            states[TrialState.WAITING],
+        ),
+        data=Data(kept.data_name, kept.facts.data),
+        protocol=kept.facts.protocol,
+        epochs=kept.facts.epochs,
+        baseline=None if baseline is None else Scored(baseline.number, baseline.value or 0.0),
+        test_openings=len(kept.openings),
+        noise=noise_of(trials, kept.confirmation),
+        confirmation=kept.confirmation,
+        ground=ground,
+        scores=None if winner is None else scores_of(winner, trials, kept),
+    )
 
 
 def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
@@ -77,9 +155,7 @@ def require_best(study: Study) -> FrozenTrial:
     """
     best = best_trial(study.get_trials(deepcopy=False))
     if best is None:
-        raise UserError(
-            f"the study {study.study_name!r} has no complete trial yet: run python sweep.py first"
-        )
+        raise UserError(f"the study {study.study_name!r} has no complete trial yet: run {command()} first")
     return best
 
 
@@ -95,8 +171,7 @@ def require_trial(study: Study, number: int) -> FrozenTrial:
         if trial.number == number and trial.state == TrialState.COMPLETE:
             return trial
     raise UserError(
-        f"the study {study.study_name!r} has no complete trial {number}:"
-        " python sweep.py best names the best one"
+        f"the study {study.study_name!r} has no complete trial {number}: {command('best')} names the best one"
     )
 
 
@@ -106,71 +181,74 @@ def baseline_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     return next((t for t in trials if t.state == TrialState.COMPLETE and t.params == report), None)
 
 
-def require_winner(study: Study) -> tuple[FrozenTrial, str]:
+def winner_of(study: Study) -> tuple[FrozenTrial, str]:
     """Return the trial to be trained in the end, and a sentence that says on what ground.
+
+    After a tie it is the one that the verdict names: the cheapest.
 
     Raises
     ------
     UserError
         If no trial is complete.
     """
-    best = require_best(study)
-    confirmation = study.user_attrs.get(CONFIRMATION)
+    best, confirmation = require_best(study), record.read(study).confirmation
     if confirmation is None:
         return best, (
             f"Trial {best.number} has the best search score; it was not confirmed:"
-            " python sweep.py confirm tells luck from merit."
+            f" {command('confirm')} tells luck from merit."
         )
-    winner = study.get_trials(deepcopy=False)[confirmation["winner"]]
-    rank = "is the confirmed winner" if confirmation["verdict"] == "beats" else "has the best confirmed score"
-    ground = f"Trial {winner.number} {rank}. {confirmation['sentence']}"
-    if best.params not in [candidate["params"] for candidate in confirmation["candidates"]]:
+    number, rank = confirmation.winner, "has the best confirmed score"
+    if confirmation.verdict == "beats":
+        rank = "is the confirmed winner"
+    elif confirmation.verdict == "only_candidate":
+        rank = "has no opponent"
+    elif confirmation.more_seeds is None:
+        number, rank = confirmation.cheapest, "is the cheapest of those that could not be told apart"
+    ground = f"Trial {number} {rank}. {confirmation.sentence}"
+    if best.params not in [candidate.params for candidate in confirmation.candidates]:
         ground += f" Trial {best.number} scored better since; it was not confirmed."
-    return winner, ground
+    return study.get_trials(deepcopy=False)[number], ground
 
 
-def scores(study: Study, trial: FrozenTrial) -> dict[str, Any]:
-    """Collect a trial's scores in the search, on fresh seeds and on the test set, see `scores_of`."""
-    attrs = study.user_attrs
-    trials = study.get_trials(deepcopy=False)
-    return scores_of(trial, trials, attrs.get(CONFIRMATION), attrs.get(TEST_OPENINGS, []))
+def noise_of(trials: Sequence[FrozenTrial], confirmation: Confirmation | None = None) -> float | None:
+    """Standard deviation of a single training, measured from repeats; None where there are none.
 
-
-def summarise(study: Study) -> dict[str, Any]:
-    """Collect a study's result.
-
-    Returns
-    -------
-    dict
-        Keys ``study, trial, value, params, n_trials, data, protocol, epochs, baseline, test_openings,
-        noise, confirmation, ground, scores``; what needs a complete trial or repeats is None without.
+    A confirmation has it; else it comes from complete trials that share their parameters.
     """
-    trials = study.get_trials(deepcopy=False)
-    states = Counter(trial.state for trial in trials)
-    best, baseline = best_trial(trials), baseline_trial(trials)
-    attrs = study.user_attrs
-    facts = attrs.get(FACTS, {})
-    confirmation = attrs.get(CONFIRMATION)
-    winner, ground = (None, None) if best is None else require_winner(study)
-    return {
-        "study": study.study_name,
-        "trial": None if best is None else best.number,
-        "value": None if best is None else best.value,
-        "params": None if best is None else best.params,
-        "n_trials": {
-            "complete": states[TrialState.COMPLETE],
-            "pruned": states[TrialState.PRUNED],
-            "failed": states[TrialState.FAIL],
-            "running": states[TrialState.RUNNING],
-            "waiting": states[TrialState.WAITING],
-        },
-        "data": {"name": attrs.get(DATA_NAME), "fingerprint": facts.get("data")},
-        "protocol": facts.get("protocol"),
-        "epochs": facts.get("epochs"),
-        "baseline": None if baseline is None else {"trial": baseline.number, "value": baseline.value},
-        "test_openings": len(attrs.get(TEST_OPENINGS, [])),
-        "noise": noise_of(trials, confirmation),
-        "confirmation": confirmation,
-        "ground": ground,
-        "scores": None if winner is None else scores(study, winner),
-    }
+    if confirmation is not None and confirmation.noise is not None:
+        return confirmation.noise
+    groups: dict[tuple[Any, ...], list[float]] = {}
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE and trial.value is not None:
+            groups.setdefault(tuple(sorted(trial.params.items())), []).append(trial.value)
+    return noise_floor(list(groups.values()))
+
+
+def scores_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept: Kept) -> Scores:
+    """Collect a trial's scores from what its study keeps."""
+    confirmation, value = kept.confirmation, float(trial.value or 0.0)
+    noise = noise_of(trials, confirmation)
+    search, confirmed = Score(value, None, None, 1), None
+    if confirmation is not None:
+        search = measured_score([value], images=confirmation.validation_images, noise=noise)
+        same = [c for c in confirmation.candidates if c.params == trial.params and c.values]
+        confirmed = confirmed_score(same[0].values) if same else None
+    return Scores(
+        trial=trial.number,
+        search=search,
+        confirmed=confirmed,
+        test=_test_score(kept.openings, record.configuration_hash(trial.params), noise),
+        flattery=None if confirmed is None else value - confirmed.mean,
+    )
+
+
+def scores_of_trial(study: Study, number: int) -> Scores:
+    """Return the scores of a trial by its number."""
+    return scores_of(require_trial(study, number), study.get_trials(deepcopy=False), record.read(study))
+
+
+def _test_score(openings: Sequence[Opening], configuration: str, noise: float | None) -> Score | None:
+    tested = [opening for opening in openings if opening.configuration == configuration]
+    if not tested or tested[-1].test_accuracies is None or tested[-1].images is None:
+        return None
+    return measured_score(tested[-1].test_accuracies, images=tested[-1].images, noise=noise)

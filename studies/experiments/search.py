@@ -1,27 +1,28 @@
-"""One sweep from the data to the published result."""
+"""The search: the baseline first, then what the sampler proposes, until the study holds the asked number."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
-from fcnet.data import Dataset, load, shared_split
-from fcnet.errors import UserError
-from studies.dashboard.publishing import Publisher
-from studies.execution.backend import Backend
-from studies.execution.objective import Objective
-from studies.execution.runner import Interrupted, Progress, Sweep
-from studies.experiments.results import DATA_NAME, DATA_SOURCE
-from studies.samplers import make_pruner, make_sampler
-from studies.space import DEFAULT_SPACE, Space, baseline, describe
-from studies.storage.database import connect, open_study, parse
-from studies.storage.ownership import Coordinator, coordinate
+from fcnet.data import Dataset
+from studies import record
+from studies.analysis.advice import MIN_TRIALS, edges, outlook
+from studies.execution.experiment import FINISHED, Experiment, Wanted
+from studies.experiments.results import best_trial, noise_of
+from studies.record import Facts, Kept, Source, Wish
+from studies.samplers import is_exhausted, make_pruner, make_sampler
+from studies.space import BASELINE, DEFAULT_SPACE, Space, axes, baseline, describe, ranges
 
-FORMAT = 1
+REPEATS = 4
+"""Repeats that `Plan.until_flat` asks for; with the first training they make five of one configuration."""
+
+MORE_TRIALS = 30
+"""By so many a sweep is longer when it goes on with a wider space."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Plan:
     trials : int, default=100
         Finished trials that the study shall hold in the end.
     data : str, default="auto"
-        See `fcnet.data.load`.
+        See `fcnet.load`.
     classes : tuple of str
         CIFAR-10 classes.
     epochs : int, default=20
@@ -45,16 +46,14 @@ class Plan:
     timeout : float, optional
         Seconds after which no further trial is started.
     until_flat : bool, default=False
-        Whether it ends when further trials promise less than the noise of one, see `UntilFlat`.
+        Whether it ends when further trials promise less than the noise of one. The noise must have been
+        measured: where the study has no repeats, its first complete trial is trained `REPEATS` times more
+        with fresh seeds; they count as trials of the sweep.
     space : Space
-    protocol : {"holdout", "report"}, default="holdout"
-        What is trained on and judged, see `fcnet.data.Dataset.split`; for ``"report"`` the best epoch counts.
-    seeds : int, optional
-        Run the one-factor experiments with so many seeds in place of a search; `trials` does not count then.
     """
 
-    url: str
-    study: str
+    url: str = "sqlite:///sweep.db"
+    study: str = "sweep"
     trials: int = 100
     data: str = "auto"
     classes: tuple[str, ...] = ("airplane", "ship")
@@ -65,173 +64,131 @@ class Plan:
     timeout: float | None = None
     until_flat: bool = False
     space: Space = field(default_factory=lambda: DEFAULT_SPACE)
-    protocol: str = "holdout"
-    seeds: int | None = None
 
 
-def search(
-    plan: Plan, backend: Backend, *, say: Callable[[str], None], show: Callable[[Progress], None]
-) -> Study:
-    """Run a sweep, or go on with one, until the plan's number of trials is finished.
+@dataclass(frozen=True)
+class Advice:
+    """What the trials say about further trials.
 
     Parameters
     ----------
-    plan : Plan
-    backend : Backend
-        Where training runs.
-    say : callable
-        Takes one-line notices for the user.
-    show : callable
-        Takes the progress, a few times a second.
-
-    Returns
-    -------
-    Study
-        With its figures and note published.
-
-    Raises
-    ------
-    UserError
-        If the data, the database or the study cannot be used.
-    Interrupted
-        If the user stopped it; the study is clean and published.
-
-    Notes
-    -----
-    A sweep goes on when its figures cannot be published; `say` is told once.
+    warnings : list of str
+        A sentence per hyperparameter whose best value is at an edge of its range.
+    wider : list of str
+        Options that go on with wider ranges where there are such, besides those that name the study.
+    outlook : str or None
+        A sentence; None while the noise has not been measured.
+    importances : dict of str to float or None
+        Share of the spread of scores per hyperparameter, the largest first; None with too few trials. It is
+        no significance: on pure noise it is not zero either.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # Errors that need no data come before its download.
-    parse(plan.url)
-    sampler = make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)
-    dataset = load(plan.data, classes=plan.classes, say=say)
-    storage = connect(plan.url, create=True, say=say)
-    study = open_study(storage, plan.study, facts=facts(dataset, plan))
-    with coordinate(storage, study) as coordinator:
-        total = _begin(plan, study, coordinator, dataset, say)
-        study.sampler = sampler
-        study.pruner = make_pruner(plan.pruner, epochs=plan.epochs)
-        if n_trials := len(study.get_trials(deepcopy=False)):
-            study.sampler = make_sampler(plan.sampler, seed=plan.seed, n_trials=n_trials, space=plan.space)
-        objective = Objective(
-            backend,
-            split=shared_split(dataset, plan.protocol),
+
+    warnings: list[str]
+    wider: list[str]
+    outlook: str | None
+    importances: dict[str, float] | None
+
+
+class Search(Experiment[Study]):
+    """A sweep over the space of a plan."""
+
+    title = "The sweep"
+
+    def __init__(self, plan: Plan, dataset: Dataset, source: Source) -> None:
+        facts = Facts(
+            data=dataset.fingerprint,
+            data_name=dataset.name,
+            protocol="holdout",
             epochs=plan.epochs,
-            seed=plan.seed,
-            space=plan.space,
-            may_prune=plan.pruner != "none",
-            judged_by="best" if plan.protocol == "report" else "last",
+            space=describe(plan.space),
         )
-        publisher = Publisher(study, say)
-        sweep = Sweep(
-            study,
-            coordinator,
-            objective,
-            backend,
-            total=total,
-            timeout=plan.timeout,
-            is_enough=_enough(plan, study),
-            show=show,
-            publish=publisher,
-        )
-        try:
-            sweep.run()
-        except (Interrupted, UserError):
-            publisher()
-            raise
-        publisher()
-        if sweep.nothing_to_do:
-            say(f"The study holds {total} finished trials already: nothing is left to do.")
-        if sweep.ended_because is not None:
-            say(f"The sweep ended early: {sweep.ended_because}.")
-    return study
+        super().__init__(plan.study, facts, dataset, source, plan.space)
+        self.plan, self.seed, self.timeout = plan, plan.seed, plan.timeout
+        self.may_prune = plan.pruner != "none"
+        self._study: Study | None = None
+
+    def prepare(self, study: Study) -> None:
+        """Set sampler and pruner; a resumed sweep must not be proposed the same parameters again."""
+        plan, n_trials = self.plan, len(study.get_trials(deepcopy=False))
+        study.sampler = make_sampler(plan.sampler, seed=plan.seed, n_trials=n_trials, space=plan.space)
+        study.pruner = make_pruner(plan.pruner, epochs=plan.epochs)
+        self._study = study
+
+    def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
+        """Want the baseline first, and repeats of the first trial where the noise must be measured."""
+        if not trials:
+            return [Wanted(BASELINE, Wish())] if baseline(self.space) else []
+        if not self.plan.until_flat or noise_of(trials, self._confirmation()) is not None:
+            return []
+        first = next((t for t in trials if t.state == TrialState.COMPLETE), None)
+        if first is None or any(record.wish(t).repeat is not None for t in trials):
+            return []
+        return [Wanted(record.configuration(first), Wish(repeat=first.number))] * REPEATS
+
+    def total(self, trials: Sequence[FrozenTrial]) -> int:
+        """Return the plan's number."""
+        return self.plan.trials
+
+    def enough(self, trials: Sequence[FrozenTrial]) -> str | None:
+        """Tell whether a grid is exhausted, or whether further trials promise less than the noise."""
+        assert self._study is not None
+        if is_exhausted(self._study):
+            return "every point of the grid was tried"
+        if not self.plan.until_flat or (noise := noise_of(trials, self._confirmation())) is None:
+            return None
+        if any(record.wish(t).repeat is not None and not t.state.is_finished() for t in trials):
+            return None
+        judged = outlook(_scores(trials), noise)
+        if not judged.flat:
+            return None
+        return f"it has {judged.sentence().removeprefix('The sweep has ').removesuffix('.')}"
+
+    def _confirmation(self) -> record.Confirmation | None:
+        return None if self._study is None else record.read(self._study).confirmation
+
+    def conclude(self, study: Study) -> Study:
+        """Return the study: what it found is read from it at any time, see `results.summarise`."""
+        return study
 
 
-# What a plain sweep does not need before its first training is imported where it is used, for a quick start.
+def advise(study: Study) -> Advice:
+    """Collect what the trials of a study say about further trials: edges, outlook, importances."""
+    kept, trials = record.read(study), study.get_trials(deepcopy=False)
+    best, noise = best_trial(trials), noise_of(trials, kept.confirmation)
+    found = [] if best is None else edges(best.params, axes(best.distributions))
+    return Advice(
+        warnings=[edge.sentence() for edge in found],
+        wider=_wider(kept, trials, {edge.name: edge.wider for edge in found}) if found else [],
+        outlook=None if noise is None else outlook(_scores(trials), noise).sentence(),
+        importances=_importances(study, trials),
+    )
 
 
-def _enough(plan: Plan, study: Study) -> Callable[[Sequence[FrozenTrial]], str | None]:
-    if plan.seeds is not None:
-        from studies.experiments.effects import nothing_waits
-
-        return nothing_waits
-    if plan.until_flat:
-        from studies.experiments.outlook import UntilFlat
-
-        return UntilFlat(study)
-    return lambda _: None
-
-
-def facts(dataset: Dataset, plan: Plan) -> dict[str, Any]:
-    """Return what the values of a study depend on; it is kept in the study and compared at every start."""
-    kept = {
-        "format": FORMAT,
-        "data": dataset.fingerprint,
-        "data_name": dataset.name,
-        "protocol": plan.protocol,
-        "epochs": plan.epochs,
-        "space": describe(plan.space),
-    }
-    if plan.seeds is not None:
-        from studies.experiments.effects import EXPERIMENT
-
-        kept[EXPERIMENT] = "one factor at a time"
-    return kept
+def _wider(kept: Kept, trials: Sequence[FrozenTrial], wider: dict[str, str]) -> list[str]:
+    """Return the options that go on with a sweep over wider ranges, as its facts demand."""
+    given = {**ranges(kept.facts.space), **wider}
+    options = ["--trials", str(sum(t.state in FINISHED for t in trials) + MORE_TRIALS)]
+    options += ["--data", kept.source.source]
+    if kept.source.source == "cifar10":
+        options += ["--classes", ",".join(kept.source.classes)]
+    if kept.facts.epochs != Plan.epochs:
+        options += ["--epochs", str(kept.facts.epochs)]
+    return options + [word for name, ends in given.items() for word in ("--range", f"{name}={ends}")]
 
 
-def _begin(
-    plan: Plan, study: Study, coordinator: Coordinator, dataset: Dataset, say: Callable[[str], None]
-) -> int:
-    """Recover what was interrupted, enqueue what the study must hold, and return its total of trials."""
-    total = plan.trials
-    recovered = coordinator.recover()
-    if recovered:
-        numbers = ", ".join(map(str, recovered))
-        say(f"Interrupted earlier, to be run again with the same parameters: trial {numbers}.")
-    with coordinator.exclusive():
-        if plan.seeds is not None:
-            from studies.experiments.effects import enqueue_missing
-
-            total = enqueue_missing(study, plan.seeds)
-        elif not study.get_trials(deepcopy=False) and (params := baseline(plan.space)) is not None:
-            study.enqueue_trial(params)
-    source = {"source": _absolute(plan.data, dataset), "classes": list(plan.classes)}
-    if study.user_attrs.get(DATA_SOURCE) != source:
-        study.set_user_attr(DATA_SOURCE, source)
-        study.set_user_attr(DATA_NAME, dataset.name)
-    return total
+def _importances(study: Study, trials: Sequence[FrozenTrial]) -> dict[str, float] | None:
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    if len(complete) < MIN_TRIALS or len({t.value for t in complete}) == 1:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        found = optuna.importance.get_param_importances(study)
+    return {name: float(share) for name, share in found.items()}
 
 
-def _absolute(source: str, dataset: Dataset) -> str:
-    """Return a source that finds the same data from any folder, without asking the network again."""
-    if source == "auto":
-        return "synthetic" if dataset.name.startswith("synthetic") else "cifar10"
-    return source if source in ("cifar10", "synthetic") else str(Path(source).resolve())
-
-
-def load_data_of(study: Study, source: str | None, *, say: Callable[[str], None]) -> Dataset:
-    """Load the data that a study was started with.
-
-    Parameters
-    ----------
-    study : Study
-    source : str or None
-        Where it is now; None takes where the sweep found it.
-    say : callable
-        Takes one-line notices for the user.
-
-    Raises
-    ------
-    UserError
-        If the data is not there any more, or is not the same.
-    """
-    kept = study.user_attrs.get(DATA_SOURCE, {})
-    dataset = load(source or kept.get("source", "auto"), classes=kept.get("classes", ()), say=say)
-    wanted = study.user_attrs["facts"]["data"]
-    if dataset.fingerprint != wanted:
-        raise UserError(
-            f"the study {study.study_name!r} was run on {study.user_attrs.get(DATA_NAME)} with fingerprint"
-            f" {wanted[:12]}, but {dataset.name} has {dataset.fingerprint[:12]}:"
-            " name the same data with --data"
-        )
-    return dataset
+def _scores(trials: Sequence[FrozenTrial]) -> list[float]:
+    """Return the scores of finished trials, NaN for pruned ones, without repeats: those explore nothing."""
+    searched = [t for t in trials if t.state in FINISHED and record.wish(t).repeat is None]
+    return [
+        t.value if t.state == TrialState.COMPLETE and t.value is not None else float("nan") for t in searched
+    ]

@@ -1,271 +1,190 @@
 """The final training: several seeds of the best parameters, the test set opened once, the models kept."""
 
-import contextlib
 import errno
-import hashlib
-import json
-import mimetypes
 import os
-import threading
-import uuid
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
-from optuna.artifacts import ArtifactMeta
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
-from fcnet.data import Dataset, shared_split
+from fcnet.data import Dataset
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
 from fcnet.model import Model
-from fcnet.trainer import Diverged
-from fcnet.writing import write_whole
-from studies.execution.backend import Backend, Job, TrainingFailed, WorkerLost
-from studies.experiments.ledger import begin_opening, finish_opening
-from studies.experiments.results import FINAL
-from studies.storage.ownership import MAX_RETRIES
-from studies.views.figures.curves import learning_curves_figure
-from studies.views.figures.files import save_figure
+from studies import record
+from studies.execution.experiment import Experiment, Wanted
+from studies.experiments import ledger
+from studies.experiments.report import diverged, require_all
+from studies.experiments.results import require_trial
+from studies.record import FINAL, Accuracies, Final, Source, Wish
 
-_FINAL_STREAM = 0xF1  # keeps the final seeds apart from those of the sweep
+_FINAL_STREAM = 0xF1  # keeps the final seeds apart from those of the search and of the confirmation
 
 
-@dataclass(frozen=True)
-class FinalResult:
-    """What the final training found.
-
-    Parameters
-    ----------
-    trial : int
-        The trial whose parameters were trained.
-    params : dict
-    validation_accuracy : float
-        The trial's value in the sweep.
-    seeds : list of int
-    test_accuracies : list of float
-        Of each seed's model on the test set, in [0, 1].
-    opening : int
-        How many times this study's test set was opened, this time included.
-    tested_before : int
-        How many other configurations were tested on it before.
-    models : list of Path
-        The first one is ``model.safetensors``: the first seed's, whatever the test set says of it.
-    report : Path
-        Interactive page with the learning curves.
-    """
-
-    trial: int
-    params: dict[str, Any]
-    validation_accuracy: float
-    seeds: list[int]
-    test_accuracies: list[float]
-    opening: int
-    tested_before: int
-    models: list[Path]
-    report: Path
-
-    @property
-    def mean(self) -> float:
-        """Mean test accuracy."""
-        return float(np.mean(self.test_accuracies))
-
-    @property
-    def std(self) -> float | None:
-        """Standard deviation over the seeds (n - 1 in the denominator); None for one seed."""
-        return float(np.std(self.test_accuracies, ddof=1)) if len(self.seeds) > 1 else None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the keys that other programs read."""
-        return {
-            "trial": self.trial,
-            "params": self.params,
-            "seeds": self.seeds,
-            "test_accuracy": {"mean": self.mean, "std": self.std, "values": self.test_accuracies},
-            "validation_accuracy": self.validation_accuracy,
-            "model": str(self.models[0]),
-            "models": [str(model) for model in self.models],
-            "report": str(self.report),
-            "test_openings": self.opening,
-            "configurations_tested_before": self.tested_before,
-        }
+def study_name(base: str, trial: int) -> str:
+    """Return the name of the study that keeps the final trainings of a trial's parameters."""
+    return f"{base}-train-{trial}"
 
 
-def final_seeds(n: int, *, seed: int = 0) -> list[int]:
+def final_seeds(n: int) -> list[int]:
     """Return the seeds of the final trainings: fresh ones, that no trial of a sweep has."""
-    state = np.random.SeedSequence([seed, _FINAL_STREAM], spawn_key=(_FINAL_STREAM,)).generate_state(n)
+    state = np.random.SeedSequence([0, _FINAL_STREAM], spawn_key=(_FINAL_STREAM,)).generate_state(n)
     return [int(value) for value in state]
 
 
-def train_final(
-    study: Study,
-    trial: int,
-    dataset: Dataset,
-    backend: Backend,
-    *,
-    n_seeds: int = 5,
-    folder: Path,
-    artifacts: Path,
-    show: Callable[[int, int], None] = lambda done, total: None,
-) -> FinalResult:
-    """Train a trial's parameters on training and validation images, with several seeds, and test each once.
+class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
+    """A trial's parameters on training and validation images, with several seeds, each tested once.
+
+    Its conclusion is what was found, and each training's epochs.
 
     Parameters
     ----------
     study : Study
+        The searched study; the opening of the test set and the result are written into it.
     trial : int
         Number of the trial whose parameters are taken.
     dataset : Dataset
         The study's data.
-    backend : Backend
-        Where training runs.
+    source : Source
     n_seeds : int, default=5
     folder : Path
-        Where models and the learning curves are written; made if it is not there.
-    artifacts : Path
-        Folder of the study's artifacts, to which they are attached.
-    show : callable, optional
-        Takes the numbers of epochs done and to do.
+        Where the models are written; made if it is not there.
 
     Raises
     ------
     UserError
-        If a training diverges, or the files cannot be written. The test set stays closed then.
+        If there is no such trial, or the folder cannot be written.
     """
-    chosen = study.get_trials(deepcopy=False)[trial]
-    hyperparameters = Hyperparameters(**chosen.params)
-    epochs = int(study.user_attrs["facts"]["epochs"])
-    seeds = final_seeds(n_seeds)
-    models = [
-        folder / ("model.safetensors" if i == 0 else f"model-seed{i + 1}.safetensors") for i in range(n_seeds)
-    ]
-    split = shared_split(dataset, "final")
-    jobs = [
-        Job(hyperparameters, epochs=epochs, seed=seed, split=split, model=model)
-        for seed, model in zip(seeds, models, strict=True)
-    ]
-    for place in (folder, artifacts):  # before any work is done, and before the test set is opened
-        _make_writable(place)
-    runs = train_all(jobs, backend, show=show)
-    accuracies, opening, before = _open_test(study, chosen.number, chosen.params, dataset, models)
-    result = FinalResult(
-        trial=trial,
-        params=chosen.params,
-        validation_accuracy=chosen.value if chosen.value is not None else float("nan"),
-        seeds=seeds,
-        test_accuracies=accuracies,
-        opening=opening,
-        tested_before=before,
-        models=models,
-        report=folder / "learning-curves.html",
-    )
-    _, curves = save_figure(learning_curves_figure(runs), result.report.with_suffix(""))
-    _attach(study, [*models, curves], artifacts)
-    study.set_user_attr(FINAL, result.as_json())
-    return result
 
+    title = "The final training"
 
-def train_all(
-    jobs: Sequence[Job],
-    backend: Backend,
-    *,
-    show: Callable[[int, int], None] = lambda done, total: None,
-    see: Callable[[Job, EpochMetrics], None] = lambda job, metrics: None,
-    mend: str = "choose another trial with --trial N",
-) -> list[list[EpochMetrics]]:
-    """Run all jobs, as many at a time as the backend has slots, and return each one's epochs.
-
-    A training whose worker is lost is begun again, at most `MAX_RETRIES` times.
-
-    Parameters
-    ----------
-    jobs : sequence of Job
-    backend : Backend
-    show : callable, optional
-        Takes the numbers of epochs done and to do.
-    see : callable, optional
-        Takes every epoch's figures with their job, one call at a time; a training begun again repeats some.
-    mend : str, optional
-        What the user can do when a training diverges.
-
-    Raises
-    ------
-    UserError
-        If one diverges, fails, or loses its worker too often.
-    """
-    done, lock = 0, threading.Lock()
-    total = sum(job.epochs for job in jobs)
-
-    def train(job: Job) -> list[EpochMetrics]:
-        nonlocal done
-        epochs: list[EpochMetrics] = []
-        try:
-            with backend.train(job) as training:
-                for metrics in training:
-                    epochs.append(metrics)
-                    with lock:
-                        done += 1
-                        show(done, total)
-                        see(job, metrics)
-        except WorkerLost:
-            with lock:
-                done -= len(epochs)
-            raise
-        return epochs
-
-    def run(job: Job) -> list[EpochMetrics]:
-        for _ in range(MAX_RETRIES):
-            with contextlib.suppress(WorkerLost):
-                return train(job)
-        return train(job)
-
-    with ThreadPoolExecutor(backend.slots) as pool:
-        futures = [pool.submit(run, job) for job in jobs]
-        try:
-            return [future.result() for future in futures]
-        except Diverged as error:
-            raise UserError(f"{error}: {mend}") from error
-        except (TrainingFailed, WorkerLost) as error:
-            raise UserError(f"a training failed because {error}") from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            backend.close()
-            raise
-
-
-def _open_test(
-    study: Study, trial: int, params: dict[str, Any], dataset: Dataset, models: Sequence[Path]
-) -> tuple[list[float], int, int]:
-    """Test the saved models, and record the opening of the test set in the study."""
-    begin_opening(study, trial, params, images=dataset.test_size)
-    images, labels = dataset.open_test()
-    accuracies = [float(np.mean(Model.load(model).predict(images) == labels)) for model in models]
-    return accuracies, *finish_opening(study, accuracies)
-
-
-def _attach(study: Study, files: Sequence[Path], artifacts: Path) -> None:
-    """Attach files to a study as Optuna does, but each whole or not at all, and the same file only once."""
-    for file in files:
-        content = file.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        kind, encoding = mimetypes.guess_type(file.name)
-        meta = ArtifactMeta(
-            artifact_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{study.study_name}/{file.name}/{digest}")),
-            filename=file.name,
-            mimetype=kind or "application/octet-stream",
-            encoding=encoding,
+    def __init__(
+        self, study: Study, trial: int, dataset: Dataset, source: Source, *, n_seeds: int = 5, folder: Path
+    ) -> None:
+        self.trial = require_trial(study, trial)
+        facts = msgspec.structs.replace(
+            record.read(study).facts, protocol="final", trains=study.study_name, confirms=None
         )
-        write_whole(artifacts / meta.artifact_id, content)
-        key = ARTIFACTS_ATTR_PREFIX + meta.artifact_id
-        study._storage.set_study_system_attr(study._study_id, key, json.dumps(asdict(meta)))
+        super().__init__(
+            study_name(study.study_name, trial),
+            facts,
+            dataset,
+            source,
+            self.trial.distributions,  # type: ignore[arg-type]  # of the search's own space
+        )
+        self.folder, self.seeds, self.parents = folder, final_seeds(n_seeds), (study,)
+        make_writable(folder)  # before any work is done, and before the test set is opened
+
+    @property
+    def models(self) -> list[Path]:
+        """Files of the networks, one for each seed."""
+        return [self._file(seed) for seed in self.seeds]
+
+    def model(self, hyperparameters: Hyperparameters, wish: Wish) -> Path:
+        """Return the file of a seed's network."""
+        return self._file(wish.seed or 0)
+
+    def _file(self, seed: int) -> Path:
+        place = final_seeds(1000).index(seed)
+        return self.folder / (f"model-seed{place + 1}.safetensors" if place else "model.safetensors")
+
+    def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
+        """Want every seed whose training the study does not hold, or whose network is not in the folder."""
+        complete, held = self._complete(trials), set()
+        for trial in trials:
+            seed = record.wish(trial).seed or 0
+            if trial.state not in (TrialState.FAIL, TrialState.COMPLETE) or seed in complete:
+                held.add(seed)
+        h = record.configuration(self.trial)
+        wanted = [seed for seed in self.seeds if seed not in held]
+        return [Wanted(h, Wish(seed=seed, origin=self.trial.number)) for seed in wanted]
+
+    def enough(self, trials: Sequence[FrozenTrial]) -> str | None:
+        """Start no more after a divergence."""
+        return diverged(trials, self.seeds)
+
+    def conclude(self, study: Study) -> tuple[Final, list[list[EpochMetrics]]]:
+        """Test the networks, and record the opening of the test set in the searched study.
+
+        Raises
+        ------
+        UserError
+            If a training diverged or failed. The test set stays closed then.
+        """
+        trials = study.get_trials(deepcopy=False)
+        if why := diverged(trials, self.seeds):
+            raise UserError(f"{why}: choose another trial with --trial N")
+        complete = self._complete(trials)
+        require_all(trials, {seed: left.epochs for seed, left in complete.items()}, self.seeds)
+        (parent,), params = self.parents, self.trial.params
+        digests = [complete[seed].digest or "" for seed in self.seeds]
+        accuracies = ledger.known(parent, digests)
+        if accuracies is None:
+            ledger.begin(parent, self.trial.number, params, digests, images=self.dataset.test_size)
+            images, labels = self.dataset.open_test()
+            models = [Model.load(path) for path in self.models]
+            accuracies = [float(np.mean(model.predict(images) == labels)) for model in models]
+            ledger.finish(parent, accuracies)
+        openings = record.read(parent).openings
+        final = Final(
+            trial=self.trial.number,
+            params=params,
+            seeds=self.seeds,
+            test_accuracy=Accuracies.of(accuracies),
+            validation_accuracy=self.trial.value,
+            model=str(self.models[0]),
+            models=[str(path) for path in self.models],
+            report=str(self.folder / "learning-curves.html"),
+            test_openings=len(openings),
+            configurations_tested_before=len(
+                {opening.configuration for opening in openings} - {record.configuration_hash(params)}
+            ),
+        )
+        record.write(parent, FINAL, final)
+        return final, [complete[seed].epochs for seed in self.seeds]
+
+    def _complete(self, trials: Sequence[FrozenTrial]) -> dict[int, record.Trained]:
+        """Return what is left of each finished training whose network is in the folder."""
+        found = {}
+        for trial in trials:
+            seed, left = record.wish(trial).seed or 0, record.trained(trial)
+            if trial.state != TrialState.COMPLETE or left is None or seed not in self.seeds:
+                continue
+            if left.digest is not None and _digest(self._file(seed)) == left.digest:
+                found[seed] = left
+        return found
 
 
-def _make_writable(folder: Path) -> None:
+def _digest(path: Path) -> str | None:
+    """Return the digest of a saved network; None if there is none that can be read."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return _digest_of(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=256)
+def _digest_of(path: Path, mtime_ns: int, size: int) -> str | None:
+    try:
+        return Model.load(path).network.digest()
+    except UserError:
+        return None
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder if it is not there.
+
+    Raises
+    ------
+    UserError
+        If it cannot be made or written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):

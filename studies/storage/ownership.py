@@ -11,13 +11,14 @@ from typing import Protocol, TypeVar
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from studies.storage.retrying import COORDINATOR, LockLost, PatientStorage
+from studies.record import COORDINATOR, REASON, retry_attrs, retry_of
+from studies.record import reason as reason_of
+from studies.storage.retrying import LockLost, RetryingStorage
 from studies.storage.sqlite import check_integrity, only_one, use_wal
 
 INTERRUPTED = "interrupted"
 MAX_RETRIES = 3
 GRACE_SECONDS = 10.0
-KEPT_ATTRS = ("seed", "split_seed", "origin", "repeat")
 
 _T = TypeVar("_T")
 
@@ -51,36 +52,37 @@ class _Alone:
 class Coordinator:
     """One process's right to run trainings of a study; made by `coordinate`."""
 
-    def __init__(self, storage: PatientStorage, study: Study, identity: str, peers: Peers) -> None:
+    def __init__(self, storage: RetryingStorage, study: Study, identity: str, peers: Peers) -> None:
         self._storage = storage
         self._study = study
         self._identity = identity
         self._peers = peers
         self._lock = threading.RLock()
         self._depth = 0
+        self._handed_out: set[int] = set()  # storage ids of running trials; any other of ours is interrupted
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """Exclude this process's other threads and, on a server, the other coordinators.
 
-        Within it, count the trials and call ``study.ask()``: the count stays true, and a waiting trial is
-        started once. A thread may enter it again. Keep trainings out of it.
+        Within it, count the trials and start one: the count stays true, and a waiting trial is started once.
+        A thread may enter it again. Keep trainings out of it.
 
         Raises
         ------
         LockLost
-            From ``study.ask()``, if the server went away in the meantime. `ask` takes care of it.
+            From starting or enqueueing a trial, if the right was lost meanwhile; `exclusively` begins anew.
         """
         with self._lock:
             if self._depth:
                 yield
                 return
-            with self._peers.exclusive():
-                self._depth, self._storage.guard = 1, self._peers.guard
+            with self._peers.exclusive(), self._storage.guarded(self._peers.guard):
+                self._depth = 1
                 try:
                     yield
                 finally:
-                    self._depth, self._storage.guard = 0, _allow
+                    self._depth = 0
 
     def ask(self, may_start: Callable[[Sequence[FrozenTrial]], bool]) -> Trial | None:
         """Start the next trial, unless the study's trials say that there is nothing to start.
@@ -97,16 +99,13 @@ class Coordinator:
         """
 
         def ask() -> Trial | None:
-            before = set(self._storage.started)
-            try:
-                if not may_start(self._study.get_trials(deepcopy=False)):
-                    return None
-                return self._study.ask()
-            except BaseException:
-                self._storage.started &= before  # started and not handed out: an interrupted trial
-                raise
+            if not may_start(self._study.get_trials(deepcopy=False)):
+                return None
+            trial = self._study.ask()
+            self._handed_out.add(trial._trial_id)
+            return trial
 
-        return self._exclusively(ask)
+        return self.exclusively(ask)
 
     def recover(self) -> list[int]:
         """Give back every running trial that nobody runs any more.
@@ -132,7 +131,7 @@ class Coordinator:
                     numbers.append(trial.number)
             return numbers
 
-        return self._exclusively(recover)
+        return self.exclusively(recover)
 
     def requeue(self, trial_number: int, reason: str) -> int | None:
         """Fail a running trial of this coordinator and let it wait again under a new number.
@@ -158,13 +157,13 @@ class Coordinator:
                 self._give_back(trials[trial_number], reason, again=again)
             return self._successor(trial_number)
 
-        return self._exclusively(requeue)
+        return self.exclusively(requeue)
 
     def give_up(self) -> None:
         """End every wait for the database, for a program that is asked to stop."""
         self._storage.give_up()
 
-    def _exclusively(self, action: Callable[[], _T]) -> _T:
+    def exclusively(self, action: Callable[[], _T]) -> _T:
         """Return what an action returns within `exclusive`, begun anew where the right was lost meanwhile."""
         while True:
             with self._lock:
@@ -178,14 +177,14 @@ class Coordinator:
 
     def _successor(self, number: int) -> int | None:
         trials = self._study.get_trials(deepcopy=False)
-        return next((trial.number for trial in trials if trial.user_attrs.get("retry_of") == number), None)
+        return next((trial.number for trial in trials if retry_of(trial) == number), None)
 
     def _is_interrupted(self, trial: FrozenTrial) -> bool:
         if trial.state != TrialState.RUNNING:
             return False
         owner = trial.system_attrs.get(COORDINATOR)
         if owner == self._identity:
-            return trial._trial_id not in self._storage.started
+            return trial._trial_id not in self._handed_out
         # Starting a trial and marking it happens within exclusive(): what bears no mark here was abandoned.
         return owner is None or self._peers.is_dead(owner)
 
@@ -193,32 +192,31 @@ class Coordinator:
         # In this order, being killed between two steps leaves a running trial that has its successor already.
         params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         if again and params and self._successor(trial.number) is None:
-            kept = {name: trial.user_attrs[name] for name in KEPT_ATTRS if name in trial.user_attrs}
-            self._study.enqueue_trial(params, user_attrs={"retry_of": trial.number, **kept})
-        self._storage.set_trial_user_attr(trial._trial_id, "reason", reason)
+            self._study.enqueue_trial(params, user_attrs=retry_attrs(trial))
+        self._storage.set_trial_user_attr(trial._trial_id, REASON, reason)
         self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-        self._storage.started.discard(trial._trial_id)
+        self._handed_out.discard(trial._trial_id)
 
     def _drop_doubles(self, trials: Sequence[FrozenTrial]) -> None:
         """Fail the second of two successors, left by a creation whose answer was lost."""
         seen = set()
         for trial in trials:
-            origin = trial.user_attrs.get("retry_of")
+            origin = retry_of(trial)
             if origin is not None and origin in seen and trial.state == TrialState.WAITING:
-                self._storage.set_trial_user_attr(trial._trial_id, "reason", "enqueued twice")
+                self._storage.set_trial_user_attr(trial._trial_id, REASON, "enqueued twice")
                 self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
             seen.add(origin)
 
 
 @contextlib.contextmanager
 def coordinate(
-    storage: PatientStorage, study: Study, *, grace: float = GRACE_SECONDS
+    storage: RetryingStorage, study: Study, *, grace: float = GRACE_SECONDS
 ) -> Iterator[Coordinator]:
     """Hold the right to run trainings of a study; commands that only read need no right.
 
     Parameters
     ----------
-    storage : PatientStorage
+    storage : RetryingStorage
         What `connect` returned.
     study : Study
         A study in it.
@@ -250,18 +248,13 @@ def coordinate(
             with contextlib.suppress(sqlite3.OperationalError):  # works without, only slower
                 use_wal(database)
             peers = _Alone()
-        storage.owner = identity
-        stack.callback(setattr, storage, "owner", None)
+        stack.enter_context(storage.marking(identity))
         yield Coordinator(storage, study, identity, peers)
 
 
 def _retries(trials: Sequence[FrozenTrial], number: int | None) -> int:
     """Count how often a trial was retried because it failed, interruptions apart."""
     count = 0
-    while number is not None and (number := trials[number].user_attrs.get("retry_of")) is not None:
-        count += trials[number].user_attrs.get("reason") != INTERRUPTED
+    while number is not None and (number := retry_of(trials[number])) is not None:
+        count += reason_of(trials[number]) != INTERRUPTED
     return count
-
-
-def _allow() -> None:
-    pass

@@ -1,11 +1,12 @@
 """An Optuna storage that outlasts a busy or absent database and marks the trials that it starts."""
 
+import contextlib
 import functools
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy
@@ -15,10 +16,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from fcnet.errors import UserError
+from studies.record import COORDINATOR
 from studies.storage.bulk import read_trials
 from studies.storage.errors import explain, passes, redact
 
-COORDINATOR = "coordinator"
 PATIENCE_SECONDS = 300.0
 PAUSE_SECONDS = 1.0
 TICK_SECONDS = 0.1  # between two looks at whether the program gave up
@@ -37,30 +38,24 @@ def ignore(sentence: str) -> None:
     """Say nothing."""
 
 
-class PatientStorage(RDBStorage):
-    """Optuna's database storage, with patience.
+def _allow() -> None:
+    """Guard nothing."""
+
+
+class RetryingStorage(RDBStorage):
+    """Optuna's database storage, which tries again what fails because the database is busy or away.
 
     Every call that finds the database busy, or its server away, waits and tries again for at most
     `PATIENCE_SECONDS`. A call may then have been carried out already before its answer was lost. Setting an
     attribute, a parameter or an intermediate value twice is harmless, and so is finishing a trial twice with
-    the same result. A trial that was started but never handed out carries this coordinator's mark and is
-    found by `Coordinator.recover`.
-
-    Attributes
-    ----------
-    owner : str or None
-        Mark that every trial gets in the moment when this storage starts it.
-    started : set of int
-        Storage ids of the trials that were handed out by this storage.
-    guard : callable
-        Called before a trial is started or enqueued; raises to prevent it.
+    the same result. A trial that was started but never handed out carries its coordinator's mark
+    (see `marking`) and is found by `Coordinator.recover`.
     """
 
     def __init__(self, url: str, *, say: Callable[[str], None], **options: Any) -> None:
-        self.owner: str | None = None
-        self.started: set[int] = set()
-        self.guard: Callable[[], None] = lambda: None
         self.say = say
+        self._owner: str | None = None
+        self._guard: Callable[[], None] = _allow
         self._away = threading.Lock()
         self._given_up = False
         self._creation = threading.local()
@@ -83,7 +78,25 @@ class PatientStorage(RDBStorage):
         """
         self._given_up = True
 
-    def patiently(self, attempt: Callable[[], _T]) -> _T:
+    @contextlib.contextmanager
+    def marking(self, owner: str) -> Iterator[None]:
+        """Mark every trial as a coordinator's own in the moment when it is started within."""
+        self._owner = owner
+        try:
+            yield
+        finally:
+            self._owner = None
+
+    @contextlib.contextmanager
+    def guarded(self, guard: Callable[[], None]) -> Iterator[None]:
+        """Call `guard` before a trial is started or enqueued within; what it raises prevents that."""
+        self._guard = guard
+        try:
+            yield
+        finally:
+            self._guard = _allow
+
+    def retried(self, attempt: Callable[[], _T]) -> _T:
         """Return what `attempt` returns, repeated while the database is busy or away.
 
         Raises
@@ -117,6 +130,11 @@ class PatientStorage(RDBStorage):
                 self._spoken = ""
                 self._away.release()
 
+    def refuse_to_wait(self) -> None:
+        """Raise the sentence that ends a wait, after `give_up`."""
+        if self._given_up:
+            raise self._no_answer()
+
     def _no_answer(self) -> UserError:
         return UserError(
             f"the database {redact(self.url)} did not answer: nothing is lost,"
@@ -146,18 +164,14 @@ class PatientStorage(RDBStorage):
             with self.engine.begin() as connection:
                 connection.execute(insert, {"study": study_id, "key": key, "value": json.dumps(value)})
 
-        self.patiently(attempt)
+        self.retried(attempt)
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
-        starts = template_trial is None and self.owner is not None
-        if starts:  # one transaction for the row and its mark
-            template_trial = create_trial(state=TrialState.RUNNING, system_attrs={COORDINATOR: self.owner})
+        if template_trial is None and self._owner is not None:  # one transaction for the row and its mark
+            template_trial = create_trial(state=TrialState.RUNNING, system_attrs={COORDINATOR: self._owner})
         create = super()._create_new_trial
         self._creation.attempts = 0
-        trial = self.patiently(lambda: create(study_id, template_trial))
-        if starts:
-            self.started.add(trial._trial_id)
-        return trial
+        return self.retried(lambda: create(study_id, template_trial))
 
     def _get_trials(
         self,
@@ -172,11 +186,11 @@ class PatientStorage(RDBStorage):
             with self.engine.connect() as connection:
                 return read_trials(connection, study_id, states, included_trial_ids, trial_id_greater_than)
 
-        return self.patiently(attempt)
+        return self.retried(attempt)
 
     def _get_prepared_new_trial(self, study_id: int, template_trial: FrozenTrial | None, session: Any) -> Any:
         # Here, as Optuna repeats a failed creation by itself.
-        self.guard()
+        self._guard()
         self._creation.attempts += 1
         begins = template_trial is not None and template_trial.state == TrialState.RUNNING
         if self._given_up and (begins or self._creation.attempts > 1):
@@ -193,7 +207,7 @@ class PatientStorage(RDBStorage):
             nonlocal attempts
             attempts += 1
             if state == TrialState.RUNNING:
-                self.guard()
+                self._guard()
             try:
                 return RDBStorage.set_trial_state_values(self, trial_id, state, values)
             except UpdateFinishedTrialError:
@@ -203,17 +217,16 @@ class PatientStorage(RDBStorage):
                         return True
                 raise
 
-        changed = self.patiently(attempt)
-        if changed and state == TrialState.RUNNING and self.owner is not None:
-            self.set_trial_system_attr(trial_id, COORDINATOR, self.owner)
-            self.started.add(trial_id)
+        changed = self.retried(attempt)
+        if changed and state == TrialState.RUNNING and self._owner is not None:
+            self.set_trial_system_attr(trial_id, COORDINATOR, self._owner)
         return changed
 
 
-def _patient(method: Callable[..., _T]) -> Callable[..., _T]:
+def _retried(method: Callable[..., _T]) -> Callable[..., _T]:
     @functools.wraps(method)
-    def call(self: PatientStorage, *args: Any, **kwargs: Any) -> _T:
-        return self.patiently(lambda: method(self, *args, **kwargs))
+    def call(self: RetryingStorage, *args: Any, **kwargs: Any) -> _T:
+        return self.retried(lambda: method(self, *args, **kwargs))
 
     return call
 
@@ -241,4 +254,4 @@ for _name in (
     "_set_trial_param",
     "_get_best_trial_id",
 ):
-    setattr(PatientStorage, _name, _patient(getattr(RDBStorage, _name)))
+    setattr(RetryingStorage, _name, _retried(getattr(RDBStorage, _name)))

@@ -17,29 +17,30 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fcnet.errors import UserError
 from fcnet.writing import drop_abandoned
+from studies import program
 from studies.storage.errors import explain, schema_error
-from studies.storage.retrying import PatientStorage, ignore
+from studies.storage.retrying import RetryingStorage, ignore
 
 BUSY_SECONDS = 60.0
 ANSWER_SECONDS = 2.0  # of one call of the storage, which repeats it and tells the user
 
 
-def connect_sqlite(parsed: URL, *, create: bool, say: Callable[[str], None]) -> PatientStorage:
+def connect_sqlite(parsed: URL, *, create: bool, say: Callable[[str], None]) -> RetryingStorage:
     """Open a SQLite file; see `studies.storage.database.connect`."""
     path = Path(str(parsed.database))
     if create:
         drop_abandoned(path.parent, f".{path.name}.*.new*")
     if not path.exists():
         if not create:
-            raise UserError(f"there is no database {path} here: make one with python sweep.py")
+            raise UserError(f"there is no database {path} here: make one with {program.command()}")
         _create_sqlite(path)
     _check_sqlite(path)
     return _open(f"sqlite:///{path}", say, skip_table_creation=True)
 
 
-def _open(url: str, say: Callable[[str], None], *, skip_table_creation: bool) -> PatientStorage:
+def _open(url: str, say: Callable[[str], None], *, skip_table_creation: bool) -> RetryingStorage:
     try:
-        return PatientStorage(
+        return RetryingStorage(
             url.replace("{", "{{").replace("}", "}}"),  # Optuna takes the address for a format string
             engine_kwargs={
                 "connect_args": {"timeout": ANSWER_SECONDS},

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from studies.execution.runner import Progress
+from studies.execution.progress import Progress
 from studies.views.words import duration, params_line, percent
 
 _OUTCOMES = {TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
@@ -110,7 +110,7 @@ class EpochDisplay:
     """
 
     def __init__(self, console: Console, title: str) -> None:
-        self._console, self._title = console, title
+        self._console, self._title, self._said = console, title, 0
         self._bar = Bar(
             TextColumn(title),
             BarColumn(bar_width=30),
@@ -135,9 +135,11 @@ class EpochDisplay:
         if self._console.is_terminal:
             self._bar.stop()
 
-    def show(self, done: int, total: int) -> None:
-        """Show that `done` of `total` epochs are done."""
+    def show(self, progress: Progress) -> None:
+        """Show where the trainings stand; call it a few times a second."""
+        done, total = progress.epochs
         if self._console.is_terminal:
             self._bar.update(self._task, completed=done, total=total)
-        elif done % max(1, total // 5) == 0:
+        elif total and 5 * done // total > self._said:  # a line for each fifth
+            self._said = 5 * done // total
             self._console.print(f"{self._title}: {done} of {total} epochs", highlight=False)

@@ -1,46 +1,12 @@
 """The sweep over time: each complete trial, the best so far, and what is no more than noise below it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from plotly import graph_objects as go
 
+from studies.experiments.marginal import ProgressInfo
 from studies.views.figures.panels import GOLD_RGB, GREY, INK, band, rounded
-from studies.views.figures.points import Point, noise_width
 
 _TOP = 0.23  # of the figure's height; what is left belongs to the panels above
 _PANELS = 0.41  # where those begin: in between are their ticks and titles
-
-
-@dataclass(frozen=True)
-class ProgressInfo:
-    """Everything that the row shows, as plain data.
-
-    Parameters
-    ----------
-    points : list of Point
-        Trials to be drawn, by number.
-    records : list of Point
-        Every trial that was better than all complete ones before it, by number.
-    last : int
-        Number of the last finished trial, pruned ones included: they were tried too.
-    noise : float or None
-        Standard deviation of a single training in percentage points, where it has been measured.
-    """
-
-    points: list[Point]
-    records: list[Point]
-    last: int
-    noise: float | None = None
-
-
-def records(points: Sequence[Point]) -> list[Point]:
-    """Return the points, given by number, that are better than all before them."""
-    found: list[Point] = []
-    for point in points:
-        if not found or point.accuracy > found[-1].accuracy:
-            found.append(point)
-    return found
 
 
 def add_progress(figure: go.Figure, info: ProgressInfo, panels: int) -> None:
@@ -88,9 +54,8 @@ def _traces(info: ProgressInfo) -> list[go.Scatter]:
     numbers: list[float] = [*(p.trial for p in info.records), info.last]
     best = [rounded(p.accuracy) for p in steps]
     traces = []
-    if info.noise is not None:
-        width = noise_width(info.noise)
-        low = [rounded(p.accuracy - width) for p in steps]
+    if info.noise_width is not None:
+        low = [rounded(p.accuracy - info.noise_width) for p in steps]
         traces += band(numbers, low, best, GOLD_RGB, "n", shape="hv")
     return [
         *traces,
@@ -116,7 +81,6 @@ def _traces(info: ProgressInfo) -> list[go.Scatter]:
 def _y_range(info: ProgressInfo) -> tuple[float, float]:
     """A range that shows the steps; trials far below them are in the panels above."""
     best, first = info.records[-1].accuracy, info.records[0].accuracy
-    width = 0.0 if info.noise is None else noise_width(info.noise)
-    depth = min(max(best - first + width, 2.0), 8.0)
+    depth = min(max(best - first + (info.noise_width or 0.0), 2.0), 8.0)
     pad = 0.12 * depth
     return round(best - depth - pad, 2), round(min(best + pad, 100.0), 2)

@@ -1,16 +1,10 @@
 """The sweep's own view of batch size, learning rate and hidden units: three panels over its progress."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-
 import numpy as np
-from optuna.trial import FrozenTrial, TrialState
 from plotly import graph_objects as go
 
-from fcnet.hyperparameters import Hyperparameters
-from studies.analysis.axis import Axis
-from studies.analysis.surrogate import MIN_TRIALS, Effect, Surrogate
-from studies.views.figures.history import ProgressInfo, add_progress, records
+from studies.experiments.marginal import EffectsInfo, Panel
+from studies.views.figures.history import add_progress
 from studies.views.figures.panels import (
     BLUE,
     GOLD,
@@ -25,140 +19,6 @@ from studies.views.figures.panels import (
     rounded,
     title_below,
 )
-from studies.views.figures.points import MAX_POINTS, Point, noise_width, thinned
-
-_GRID = 11
-
-
-@dataclass(frozen=True)
-class Trend:
-    """A fitted line with its pointwise 95 % band, in per cent, along `grid`."""
-
-    grid: list[float]
-    mean: list[float]
-    low: list[float]
-    high: list[float]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """What is drawn over one hyperparameter.
-
-    Parameters
-    ----------
-    name : str
-    low, high : float
-        The range.
-    log : bool
-        Whether the axis is logarithmic.
-    average, tuned : Trend or None
-        Accuracy expected when the others are averaged over, or tuned; None with too few trials.
-    """
-
-    name: str
-    low: float
-    high: float
-    log: bool
-    average: Trend | None
-    tuned: Trend | None
-
-
-@dataclass(frozen=True)
-class EffectsInfo:
-    """Everything that the figure shows, as plain data.
-
-    Parameters
-    ----------
-    panels : list of Panel
-    points : list of Point
-        Trials to be drawn, by number: all complete ones, or at most `MAX_POINTS` of them.
-    progress : ProgressInfo
-        The same trials one after another.
-    pruned : list of mapping
-        Hyperparameters of pruned trials, an even pick; ticks, as their accuracy is an unfinished training's.
-    n_complete, n_pruned : int
-    best, baseline : Point or None
-        The best complete trial; the first complete one with the course report's hyperparameters.
-    noise : float or None
-        Standard deviation of a single training in percentage points.
-    label : str
-    """
-
-    panels: list[Panel]
-    points: list[Point]
-    progress: ProgressInfo
-    pruned: list[Mapping[str, float]]
-    n_complete: int
-    n_pruned: int
-    best: Point | None = None
-    baseline: Point | None = None
-    noise: float | None = None
-    label: str = ""
-
-
-def effects_info(
-    trials: Sequence[FrozenTrial], *, noise: float | None = None, label: str = ""
-) -> EffectsInfo:
-    """Collect the points and fit the trends.
-
-    Parameters
-    ----------
-    trials : sequence of FrozenTrial
-        The study's trials in any state; values are validation accuracies as fractions.
-    noise : float, optional
-        Standard deviation of a single training, as a fraction, where it has been measured.
-    label : str, default=""
-        Data and protocol, for the title.
-    """
-    complete = sorted(
-        (t for t in trials if t.state == TrialState.COMPLETE and np.isfinite(t.value or 0.0)),
-        key=lambda t: t.number,
-    )
-    points = [Point(t.number, 100.0 * (t.value or 0.0), t.params) for t in complete]
-    best = max(points, key=lambda p: (p.accuracy, -p.trial), default=None)
-    report = asdict(Hyperparameters())
-    baseline = next((p for p in points if p.params and p.params.items() <= report.items()), None)
-    pruned = [t for t in trials if t.state == TrialState.PRUNED]
-    finished = [t.number for t in [*complete, *pruned]]
-    noise = None if noise is None else 100.0 * noise
-    drawn = thinned(points)
-    return EffectsInfo(
-        panels=_panels(complete),
-        points=drawn,
-        progress=ProgressInfo(drawn, records(points), max(finished, default=0), noise),
-        pruned=[t.params for t in pruned[:: 2 * len(pruned) // MAX_POINTS + 1]],
-        n_complete=len(points),
-        n_pruned=len(pruned),
-        best=best,
-        baseline=baseline,
-        noise=noise,
-        label=label,
-    )
-
-
-def _panels(complete: Sequence[FrozenTrial]) -> list[Panel]:
-    space = complete[-1].distributions if complete else {}
-    surrogate = None
-    if len(complete) >= MIN_TRIALS:
-        shared = {n: d for n, d in space.items() if all(n in t.params for t in complete)}
-        surrogate = Surrogate([t.params for t in complete], [t.value or 0.0 for t in complete], shared)
-    panels = []
-    for name in WORDS:
-        if name not in space:
-            continue
-        axis = Axis.of(space[name])
-        average = tuned = None
-        if surrogate is not None:
-            grid = axis.grid(_GRID)
-            average = _trend(surrogate.mean_effect(name, grid))
-            tuned = _trend(surrogate.best_effect(name, grid))
-        panels.append(Panel(name, axis.low, axis.high, axis.log, average, tuned))
-    return panels
-
-
-def _trend(effect: Effect) -> Trend:
-    bands = (effect.mean, effect.low, effect.high)
-    return Trend([rounded(v) for v in effect.grid], *([rounded(100.0 * v) for v in band] for band in bands))
 
 
 def effects_figure(info: EffectsInfo) -> go.Figure:
@@ -175,13 +35,13 @@ def effects_figure(info: EffectsInfo) -> go.Figure:
     )
     for i, panel in enumerate(panels):
         add_to_panel(figure, i, [*_traces(info, panel), _pruned(info, panel, bottom + 0.02 * (top - bottom))])
-    if info.noise is not None and info.best is not None:
+    if info.noise_width is not None and info.best is not None:
         figure.add_shape(
             type="rect",
             xref="paper",
             x0=0,
             x1=1,
-            y0=rounded(info.best.accuracy - noise_width(info.noise)),
+            y0=rounded(info.best.accuracy - info.noise_width),
             y1=rounded(info.best.accuracy),
             fillcolor=GOLD,
             opacity=0.18,
@@ -218,11 +78,13 @@ def _traces(info: EffectsInfo, panel: Panel) -> list[go.Scatter]:
         (panel.tuned, RUST, "t", "other parameters tuned (bands: 95 %)"),
     ):
         if trend is not None:
-            traces += band(trend.grid, trend.low, trend.high, rgb, group)
+            lines = (trend.grid, trend.mean, trend.low, trend.high)
+            grid, mean, low, high = ([rounded(v) for v in line] for line in lines)
+            traces += band(grid, low, high, rgb, group)
             traces.append(
                 go.Scatter(
-                    x=trend.grid,
-                    y=trend.mean,
+                    x=grid,
+                    y=mean,
                     mode="lines",
                     name=words,
                     legendgroup=group,

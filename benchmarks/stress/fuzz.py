@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of the readers of files: any bytes give data, or one sentence.
 
     pip install atheris
-    python -m benchmarks.fuzz data --runs 100000
+    python -m benchmarks.stress.fuzz data --runs 100000
 
 TARGET is data (pickles and .npz), images (.npy, .npz), archive (CIFAR-10's) or model. Inputs begin as small
 files of the right kind and are changed towards whatever reaches new branches of this program. The first error
@@ -43,7 +43,7 @@ def seeds(target: str, folder: Path) -> list[bytes]:
     match target:
         case "data":
             np.savez(buffer, **arrays)
-            return [pickle.dumps(arrays, protocol) for protocol in (2, 4)] + [buffer.getvalue()]
+            return [pickle.dumps(arrays, protocol) for protocol in (2, 4, 5)] + [buffer.getvalue()]
         case "images":
             np.save(buffer, images)
             return [buffer.getvalue(), *seeds("data", folder)]

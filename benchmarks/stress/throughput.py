@@ -1,9 +1,9 @@
 """What the coordinator costs: seconds per trial and per epoch report, with trainings that take no time.
 
-    python -m benchmarks.throughput                              # SQLite, the whole table
-    python -m benchmarks.throughput --trials 2000 --slots 16     # one row
-    python -m benchmarks.throughput --storage postgresql://...   # a PostgreSQL server
-    python -m benchmarks.throughput --cluster                    # trainings travel to one Dask worker
+    python -m benchmarks.stress.throughput                              # SQLite, the whole table
+    python -m benchmarks.stress.throughput --trials 2000 --slots 16     # one row
+    python -m benchmarks.stress.throughput --storage postgresql://...   # a PostgreSQL server
+    python -m benchmarks.stress.throughput --cluster                    # trainings travel to one Dask worker
 
 Trainings take no time, so that all the time that is measured is the coordinator's. A row of `epochs` e gives
 the cost of a trial with e reports; the cost of a report is the slope between two rows. Bounded in time: a
@@ -22,19 +22,21 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from benchmarks.local_cluster import LocalCluster
 from benchmarks.machine import describe
-from fcnet.data import load, shared_split
+from benchmarks.stress.local_cluster import LocalCluster
 from fcnet.metrics import EpochMetrics
 from studies.execution.backend import Backend, Job, RunningTraining
 from studies.execution.cluster import DaskCluster
 from studies.execution.environment import environment
+from studies.execution.experiment import FINISHED
 from studies.execution.objective import Objective
-from studies.execution.runner import FINISHED, Sweep
-from studies.samplers import make_pruner, make_sampler
-from studies.space import DEFAULT_SPACE
-from studies.storage.database import connect, open_study
+from studies.execution.runner import Runner
+from studies.experiments.data import load_data
+from studies.experiments.search import Plan, Search
+from studies.record import Wish
+from studies.storage.database import connect
 from studies.storage.ownership import coordinate
+from studies.storage.study import open_study
 
 
 class Instant:
@@ -66,18 +68,26 @@ class _InstantTraining:
 
 
 def measure(
-    url: str, backend: Backend, split: Path, *, trials: int, epochs: int, args: argparse.Namespace
+    url: str, backend: Backend, data: Path, *, trials: int, epochs: int, args: argparse.Namespace
 ) -> tuple[int, float, float]:
     """Run one sweep; return finished trials, seconds, and the processor seconds of this process."""
+    plan = Plan(
+        study=uuid.uuid4().hex,
+        trials=trials,
+        epochs=epochs,
+        sampler=args.sampler,
+        pruner=args.pruner,
+        timeout=args.limit,
+    )
+    experiment = Search(plan, *load_data(str(data), (), say=print))
+    experiment.split(Wish())  # prepared before the clock runs
     storage = connect(url, create=True)
-    study = open_study(storage, uuid.uuid4().hex, facts={"format": 1})
-    study.sampler = make_sampler(args.sampler, seed=0, n_trials=0, space=DEFAULT_SPACE)
-    study.pruner = make_pruner(args.pruner, epochs=epochs)
-    objective = Objective(backend, split=split, epochs=epochs, seed=0, may_prune=args.pruner != "none")
+    study = open_study(storage, experiment.name, facts=experiment.facts)
+    experiment.prepare(study)
     with coordinate(storage, study) as coordinator:
-        sweep = Sweep(study, coordinator, objective, backend, total=trials, timeout=args.limit)
+        runner = Runner(experiment, study, coordinator, Objective(experiment, backend), backend)
         wall, processor = time.perf_counter(), time.process_time()
-        sweep.run()
+        runner.run()
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
     finished = sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
     storage.close()
@@ -86,13 +96,13 @@ def measure(
 
 def rows(args: argparse.Namespace, folder: Path) -> None:
     url = args.storage or f"sqlite:///{folder / 'sweep.db'}"
-    split = shared_split(load(str(_images(folder / "images.npz"))))
+    data = _images(folder / "images.npz")
     print("| slots | epochs | trials | trials/s | ms/trial | CPU ms/trial |")
     print("|------:|-------:|-------:|---------:|---------:|-------------:|")
     for slots in args.slots:
         for epochs in args.epochs:
             with _backend(args, slots, folder) as backend:
-                n, wall, cpu = measure(url, backend, split, trials=args.trials, epochs=epochs, args=args)
+                n, wall, cpu = measure(url, backend, data, trials=args.trials, epochs=epochs, args=args)
             wall_each, cpu_each = (1000 * seconds / max(n, 1) for seconds in (wall, cpu))
             cells = f"{slots:5} | {epochs:6} | {n:6} | {n / wall:8.1f} | {wall_each:8.1f} | {cpu_each:12.1f}"
             print(f"| {cells} |", flush=True)

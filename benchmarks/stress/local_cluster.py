@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class LocalCluster:

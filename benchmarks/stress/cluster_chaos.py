@@ -1,7 +1,7 @@
 """A sweep on a cluster whose workers are killed and added at random: is the total exact, and none run twice?
 
-    python -m benchmarks.cluster_chaos                # 200 trials
-    python -m benchmarks.cluster_chaos --trials 40 --seed 3 --minutes 2
+    python -m benchmarks.stress.cluster_chaos                # 200 trials
+    python -m benchmarks.stress.cluster_chaos --trials 40 --seed 3 --minutes 2
 
 Every worker is a process that Dask's own command starts. The sweep is ended, and counts as failed, when the
 time is up.
@@ -15,18 +15,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmarks.local_cluster import LocalCluster
-from fcnet.data import load, shared_split
+from benchmarks.stress.local_cluster import LocalCluster
+from studies.api import search
 from studies.execution.cluster import DaskCluster
-from studies.execution.objective import Objective
-from studies.execution.runner import FINISHED, Progress, Sweep
-from studies.samplers import make_pruner, make_sampler
-from studies.space import DEFAULT_SPACE
-from studies.storage.database import connect, open_study
-from studies.storage.ownership import coordinate
+from studies.execution.experiment import FINISHED
+from studies.execution.progress import Progress
+from studies.experiments.search import Plan
 
 
 def origins(trials: list[FrozenTrial]) -> list[int]:
@@ -48,10 +44,14 @@ def run(args: argparse.Namespace, folder: Path) -> bool:
     images, labels = drawn.integers(0, 256, (3000, 256), dtype=np.uint8), np.arange(3000) % 2
     data = folder / "images.npz"
     np.savez(data, train_data=images, train_labels=labels, test_data=images, test_labels=labels)
-    storage = connect(f"sqlite:///{folder / 'sweep.db'}", create=True)
-    study = open_study(storage, "chaos", facts={"format": 1})
-    study.sampler = make_sampler("tpe", seed=args.seed, n_trials=0, space=DEFAULT_SPACE)
-    study.pruner = make_pruner("median", epochs=10)
+    plan = Plan(
+        url=f"sqlite:///{folder / 'sweep.db'}",
+        trials=args.trials,
+        data=str(data),
+        epochs=10,
+        seed=args.seed,
+        timeout=60 * args.minutes,
+    )
     with LocalCluster(folder) as local, DaskCluster(local.address, say=print) as cluster:
         workers = [local.add_worker(threads=rng.choice((1, 2))) for _ in range(3)]
         killed, next_act = 0, 0.0
@@ -68,19 +68,8 @@ def run(args: argparse.Namespace, folder: Path) -> bool:
             else:
                 workers.append(local.add_worker(threads=rng.choice((1, 2))))
 
-        objective = Objective(cluster, split=shared_split(load(str(data))), epochs=10, seed=args.seed)
         began = time.monotonic()
-        with coordinate(storage, study) as coordinator:
-            sweep = Sweep(
-                study,
-                coordinator,
-                objective,
-                cluster,
-                total=args.trials,
-                timeout=60 * args.minutes,
-                show=act,
-            )
-            sweep.run()
+        study = search(plan, backend=cluster, say=print, show=act)
     trials = study.get_trials(deepcopy=False)
     found = origins(trials)
     lost = sum(trial.state == TrialState.FAIL for trial in trials)
@@ -99,7 +88,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=10.0)
     args = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         return 0 if run(args, Path(folder)) else 1
 

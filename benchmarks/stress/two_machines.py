@@ -1,7 +1,7 @@
 """Two network namespaces as two machines: what a sweep does when the cable between them is pulled.
 
-    sudo python -m benchmarks.two_machines                 # 30 s
-    sudo python -m benchmarks.two_machines --cut 60
+    sudo python -m benchmarks.stress.two_machines                 # 30 s
+    sudo python -m benchmarks.stress.two_machines --cut 60
 
 Scheduler, database and coordinator live in one namespace, two workers with their nannies in the other. Needs
 root and ``ip`` (iproute2). The workers' namespace has a data cache of its own, so the data travels, too.
@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from benchmarks.cluster_chaos import origins
-from benchmarks.local_cluster import ROOT
+from benchmarks.stress.cluster_chaos import origins
+from benchmarks.stress.local_cluster import ROOT
 
 HERE, THERE = "fcnet-here", "fcnet-there"
 OURS, THEIRS = "10.77.0.1", "10.77.0.2"

@@ -1,8 +1,8 @@
 """Measure what a user waits for in a study of 10,000 trials of 20 epochs each.
 
-``python -m benchmarks.load --trials 10000 --epochs 20`` writes such a study straight into the tables, then
-times ``best``, the proposal of the next trial, publishing, and the dashboard's first page: a table with the
-peak memory of each.
+``python -m benchmarks.stress.load --trials 10000 --epochs 20`` writes such a study straight into the tables,
+then times ``best``, the proposal of the next trial, publishing, and the dashboard's first page: a table with
+the peak memory of each.
 """
 
 import argparse
@@ -24,12 +24,13 @@ from optuna.storages._rdb.models import BaseModel
 from sqlalchemy import insert
 
 from benchmarks.machine import describe
-from studies.execution.objective import RECORD
+from studies.record import Facts, Source, trained, write_source
 from studies.samplers import make_sampler
 from studies.space import DEFAULT_SPACE
 from studies.space import describe as describe_space
-from studies.storage.database import connect, load_study, open_study
+from studies.storage.database import connect
 from studies.storage.ownership import coordinate
+from studies.storage.study import load_study, open_study
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -47,10 +48,16 @@ _CHUNK = 500  # trials per insertion
 
 def fill(url: str, n_trials: int, epochs: int, *, rng: np.random.Generator) -> None:
     """Make a study, with every fourth trial pruned, in the rows that a sweep would have left."""
-    facts = {"format": 1, "data": "0" * 64, "data_name": "made up", "protocol": "holdout", "epochs": epochs}
+    facts = Facts(
+        data="0" * 64,
+        data_name="made up",
+        protocol="holdout",
+        epochs=epochs,
+        space=describe_space(DEFAULT_SPACE),
+    )
     storage = connect(url, create=True)
-    study = open_study(storage, "sweep", facts={**facts, "space": describe_space(DEFAULT_SPACE)})
-    study.set_user_attr("data_name", "made up")
+    study = open_study(storage, "sweep", facts=facts)
+    write_source(study, Source("made-up.npz"), "made up")
     for first in range(0, n_trials, _CHUNK):
         rows: Rows = {name: [] for name in _WRITTEN}
         for number in range(first, min(first + _CHUNK, n_trials)):
@@ -59,6 +66,7 @@ def fill(url: str, n_trials: int, epochs: int, *, rng: np.random.Generator) -> N
             for name, content in rows.items():
                 if content:
                     connection.execute(insert(_TABLES[name]), content)
+    assert trained(study.get_trials(deepcopy=False)[-1]) is not None  # as the program reads it
     storage.close()
 
 
@@ -93,7 +101,7 @@ def _add_trial(rows: Rows, study_id: int, number: int, epochs: int, rng: np.rand
                 "distribution_json": distribution_to_json(distribution),
             }
         )
-    n_epochs = epochs // 4 if pruned else epochs
+    n_epochs = max(1, epochs // 4) if pruned else epochs
     curve = [accuracy * (1 - 0.3 * 0.7**e) + rng.normal(0, 0.004) for e in range(n_epochs)]
     for step, value in enumerate(curve):
         rows["trial_intermediate_values"].append(
@@ -117,7 +125,7 @@ def _add_trial(rows: Rows, study_id: int, number: int, epochs: int, rng: np.rand
             "blas_threads": "1",
         },
     }
-    attributes = (("user", "seed", number), ("system", RECORD, record), ("system", "coordinator", "0" * 16))
+    attributes = (("user", "seed", number), ("system", "record", record), ("system", "coordinator", "0" * 16))
     for kind, key, content in attributes:
         rows[f"trial_{kind}_attributes"].append(
             {"trial_id": identity, "key": key, "value_json": json.dumps(content)}

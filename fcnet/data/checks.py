@@ -1,0 +1,115 @@
+"""What images and labels must be, wherever they come from."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_ROWS = 5  # of each class in the development part, so that the holdout gets at least one
+_LARGEST_VALUE = 1e15  # of a floating image: normalised values stay finite in float32
+
+Rows = NDArray[Any]  # uint8 or float32, (n, n_features)
+Part = tuple[Rows, NDArray[np.int64]]
+
+
+def checked_parts(
+    arrays: Sequence[NDArray[Any]], names: Sequence[str], source: str, *, n_classes: int
+) -> tuple[Part, Part]:
+    """Check a development and a test part, and bring them into the form of a data set.
+
+    Parameters
+    ----------
+    arrays : sequence of four ndarray
+        Images (n, ...) of uint8 or finite floats and labels (n,) or (n, 1) in 0..n_classes-1 of the
+        development part, then of the test part.
+    names : sequence of four str
+        What the arrays are called in messages.
+    source : str
+        What the data are called in messages.
+    n_classes : int
+
+    Returns
+    -------
+    tuple of (images, labels), twice
+        Rows (n, n_features) of uint8 or float32, and int64 labels (n,).
+
+    Raises
+    ------
+    ValueError
+        One sentence that names the array and what is wrong with it.
+    """
+    development = _checked(arrays[:2], names[:2], source, n_classes=n_classes, at_least=MIN_ROWS)
+    test = _checked(arrays[2:], names[2:], source, n_classes=n_classes, at_least=1)
+    if development[0].shape[1] != test[0].shape[1]:
+        raise ValueError(
+            f"{source} has {development[0].shape[1]} values per image in {names[0]} "
+            f"but {test[0].shape[1]} in {names[2]}; make them equal"
+        )
+    if development[0].dtype != test[0].dtype:
+        raise ValueError(
+            f"{source} mixes uint8 and floating images; save {names[0]} and {names[2]} as one type"
+        )
+    return development, test
+
+
+def _checked(
+    arrays: Sequence[NDArray[Any]], names: Sequence[str], source: str, *, n_classes: int, at_least: int
+) -> Part:
+    images, labels = arrays
+    if images.ndim < 2 or 0 in images.shape:
+        raise ValueError(f"{names[0]} in {source} has shape {images.shape}, but it must be (images, values)")
+    if labels.ndim == 0 or labels.shape not in ((len(labels),), (len(labels), 1)):
+        raise ValueError(f"{names[1]} in {source} has shape {labels.shape}, but it must be (images,)")
+    if len(images) != len(labels):
+        raise ValueError(f"{source} has {len(images)} rows in {names[0]} but {len(labels)} in {names[1]}")
+    labels = labels.ravel()
+    strange = labels[~np.isin(labels, np.arange(n_classes))]
+    if len(strange):
+        allowed = "0 or 1" if n_classes == 2 else f"a whole number from 0 to {n_classes - 1}"
+        raise ValueError(f"{names[1]} in {source} holds {strange[0]}, but every label must be {allowed}")
+    labels = labels.astype(np.int64)
+    for label, count in enumerate(np.bincount(labels, minlength=n_classes)):
+        if count < at_least:
+            raise ValueError(
+                f"{source} has {count} rows of class {label} in {names[0]}; at least {at_least} are needed"
+            )
+    return as_rows(images, f"{names[0]} in {source}"), labels
+
+
+def as_rows(images: NDArray[Any], what: str) -> Rows:
+    """Turn images (n, ...) into rows (n, n_features) of uint8 or float32.
+
+    Raises
+    ------
+    ValueError
+        If they are neither uint8 nor finite floats; `what` is their name in the message.
+    """
+    rows = np.ascontiguousarray(images.reshape(len(images), -1))
+    if rows.dtype == np.uint8:
+        return rows
+    if rows.dtype.kind != "f":
+        raise ValueError(f"{what} holds {rows.dtype}, but images must be uint8 or floating numbers")
+    # NaN fails the comparison too
+    if not (np.abs(rows).max() <= _LARGEST_VALUE):
+        raise ValueError(f"{what} holds NaN, infinite or huge values; every value must be below 1e15 in size")
+    return rows.astype(np.float32)
+
+
+def shape_of_image(images: NDArray[Any], given: Sequence[int] | None = None) -> tuple[int, ...] | None:
+    """Return the shape of one image: the given one, that of the array, or that of the assignment's rows.
+
+    Raises
+    ------
+    ValueError
+        If the given shape has another number of values than an image.
+    """
+    shape = images.shape[1:]
+    if given is not None:
+        if math.prod(given) != math.prod(shape):
+            raise ValueError(f"image_shape is {tuple(given)}, but an image has {math.prod(shape)} values")
+        return tuple(given)
+    if len(shape) == 1:
+        return (3, 32, 32) if shape[0] == 3 * 32 * 32 else None
+    return shape

@@ -1,0 +1,297 @@
+"""The verbs of the program as functions: what a command does, a notebook can do.
+
+Every callback has a default, and so has the place where trainings run: this machine's cores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import optuna
+from optuna.storages import _CachedStorage
+from optuna.study import Study
+
+from fcnet.errors import UserError
+from fcnet.metrics import EpochMetrics
+from studies.execution.backend import Backend
+from studies.execution.experiment import Experiment
+from studies.execution.progress import Progress
+from studies.execution.run import run
+from studies.experiments.data import load_data, load_data_of
+from studies.experiments.search import Plan, Search
+from studies.record import Confirmation, Final, Protocol
+from studies.samplers import make_pruner, make_sampler
+from studies.storage.database import connect, parse
+from studies.storage.retrying import RetryingStorage
+from studies.storage.study import load_study
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from studies.experiments.effects import Findings
+    from studies.experiments.ledger import Cost
+    from studies.experiments.report import Reproduction
+    from studies.experiments.reproduce import Reproduced
+
+_Result = TypeVar("_Result")
+
+# What a plain sweep does not need before its first training is imported where it is used, for a quick start.
+
+
+def _ignore(_: object) -> None:
+    """Say or show nothing."""
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def publish(study: Study) -> None:
+    """Write figures and the note of a study, where any optuna-dashboard shows them."""
+    from studies.dashboard.publishing import publish
+
+    publish(study)
+
+
+def figure(study: Study) -> Figure:
+    """Return the figure of a study's effects: of its sweep, or of its one-factor experiments.
+
+    Raises
+    ------
+    UserError
+        If the study has none, as its trainings belong to another one.
+    """
+    from studies.dashboard.publishing import figure_and_note
+
+    found, _ = figure_and_note(study)
+    if found is None:
+        raise UserError(f"the study {study.study_name!r} has no figure of its own: name the searched one")
+    return found
+
+
+def open_study(storage: str = "sqlite:///sweep.db", study: str = "sweep") -> Study:
+    """Open a study to look at it.
+
+    Raises
+    ------
+    UserError
+        If there is none, or it was not made by this program.
+    """
+    from studies.record import read
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    opened = load_study(connect(storage, create=False), study)
+    read(opened)
+    return opened
+
+
+def storage_of(study: Study) -> RetryingStorage:
+    """Return the database of a study that this program has opened."""
+    storage = study._storage
+    storage = storage._backend if isinstance(storage, _CachedStorage) else storage
+    assert isinstance(storage, RetryingStorage)
+    return storage
+
+
+def search(
+    plan: Plan,
+    *,
+    backend: Backend | None = None,
+    say: Callable[[str], None] = _ignore,
+    show: Callable[[Progress], None] = _ignore,
+) -> Study:
+    """Run a sweep, or go on with one, until the plan's number of trials is finished.
+
+    Parameters
+    ----------
+    plan : Plan
+    backend : Backend, optional
+        Where training runs; by default a pool of as many processes as there are cores. The same holds for
+        the functions below.
+    say : callable, optional
+        Takes one-line notices for the user.
+    show : callable, optional
+        Takes the progress, a few times a second.
+
+    Returns
+    -------
+    Study
+        With its figures and note published; `summarise` says what it found.
+
+    Raises
+    ------
+    UserError
+        If the data, the database or the study cannot be used.
+    Interrupted
+        If the user stopped it; the study is clean and published.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Errors that need no data come before its download.
+    parse(plan.url)
+    make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)
+    make_pruner(plan.pruner, epochs=plan.epochs)
+    dataset, source = load_data(plan.data, plan.classes, say=say)
+    storage = connect(plan.url, create=True, say=say)
+    return _run(Search(plan, dataset, source), storage, backend, say, show)
+
+
+def confirm(
+    study: Study,
+    *,
+    data: str | None = None,
+    top: int = 5,
+    n_seeds: int = 5,
+    backend: Backend | None = None,
+    say: Callable[[str], None] = _ignore,
+    show: Callable[[Progress], None] = _ignore,
+) -> Confirmation:
+    """Train the top trials and the baseline again on fresh seeds, and judge them.
+
+    See `studies.experiments.confirm.Confirm`; `data` is where the data are now, if they were moved.
+    """
+    from studies.experiments.confirm import Confirm
+
+    dataset, source = load_data_of(study, data, say=say)
+    experiment = Confirm(study, dataset, source, top=top, n_seeds=n_seeds)
+    return _run(experiment, storage_of(study), backend, say, show)
+
+
+def train(
+    study: Study,
+    trial: int | None = None,
+    *,
+    data: str | None = None,
+    n_seeds: int = 5,
+    folder: Path | None = None,
+    artifacts: Path = Path("artifacts"),
+    backend: Backend | None = None,
+    say: Callable[[str], None] = _ignore,
+    warn: Callable[[Cost], None] = _ignore,
+    show: Callable[[Progress], None] = _ignore,
+) -> Final:
+    """Train a trial's parameters on all development images, and open the test set; see `experiments.train`.
+
+    Parameters
+    ----------
+    study : Study
+    trial : int, optional
+        By default the winner, see `studies.experiments.results.winner_of`.
+    data : str, optional
+        Where the data are now, if they were moved.
+    n_seeds : int, default=5
+    folder : Path, optional
+        Where models and learning curves are written; by default ``models/STUDY``.
+    artifacts : Path, default="artifacts"
+        Folder of the study's artifacts, to which they are attached.
+    backend, say, show
+        See `search`.
+    warn : callable, optional
+        Takes the cost of testing one more configuration, before anything is done.
+    """
+    from studies.experiments.ledger import cost
+    from studies.experiments.results import winner_of
+    from studies.experiments.train import Train, make_writable
+    from studies.storage.artifacts import attach
+    from studies.views.figures.curves import learning_curves_figure
+    from studies.views.figures.files import save_figure
+
+    dataset, source = load_data_of(study, data, say=say)
+    number = winner_of(study)[0].number if trial is None else trial
+    folder = folder or Path("models") / study.study_name
+    make_writable(artifacts)
+    experiment = Train(study, number, dataset, source, n_seeds=n_seeds, folder=folder)
+    if price := cost(study, experiment.trial.params, images=dataset.test_size):
+        warn(price)
+    final, runs = _run(experiment, storage_of(study), backend, say, show)
+    _, curves = save_figure(learning_curves_figure(runs), Path(final.report).with_suffix(""))
+    attach(study, [*map(Path, final.models), curves], artifacts)
+    return final
+
+
+def effects(
+    storage: str = "sqlite:///sweep.db",
+    study: str = "sweep",
+    *,
+    data: str = "auto",
+    classes: Sequence[str] = ("airplane", "ship"),
+    protocol: Protocol = "holdout",
+    epochs: int = 20,
+    n_seeds: int = 5,
+    backend: Backend | None = None,
+    say: Callable[[str], None] = _ignore,
+    show: Callable[[Progress], None] = _ignore,
+) -> Findings:
+    """Run the course report's three one-factor experiments beside a sweep; see `experiments.effects`."""
+    from studies.experiments.effects import Effects
+
+    parse(storage)
+    dataset, source = load_data(data, classes, say=say)
+    experiment = Effects(study, dataset, source, protocol=protocol, epochs=epochs, n_seeds=n_seeds)
+    return _run(experiment, connect(storage, create=True, say=say), backend, say, show)
+
+
+def report(
+    storage: str = "sqlite:///sweep.db",
+    study: str = "sweep",
+    *,
+    data: str = "auto",
+    classes: Sequence[str] = ("airplane", "ship"),
+    protocol: Protocol = "report",
+    epochs: int = 20,
+    n_seeds: int = 1,
+    backend: Backend | None = None,
+    say: Callable[[str], None] = _ignore,
+    show: Callable[[Progress], None] = _ignore,
+    see: Callable[[int, EpochMetrics], None] = lambda seed, metrics: None,
+) -> Reproduction:
+    """Train the course report's configuration as the report did; see `experiments.report`."""
+    from studies.experiments.report import Report
+
+    parse(storage)
+    dataset, source = load_data(data, classes, say=say)
+    experiment = Report(study, dataset, source, protocol=protocol, epochs=epochs, n_seeds=n_seeds, see=see)
+    return _run(experiment, connect(storage, create=True, say=say), backend, say, show)
+
+
+def reproduce(
+    study: Study,
+    trial: int,
+    *,
+    data: str | None = None,
+    backend: Backend | None = None,
+    say: Callable[[str], None] = _ignore,
+    show: Callable[[Progress], None] = _ignore,
+) -> Reproduced:
+    """Train a trial again, beside its study, and compare every epoch; see `experiments.reproduce`."""
+    from studies.experiments.reproduce import Reproduce
+
+    dataset, source = load_data_of(study, data, say=say)
+    experiment = Reproduce(study, trial, dataset, source)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.closing(connect(f"sqlite:///{folder}/reproduce.db", create=True)) as storage,
+    ):
+        return _run(experiment, storage, backend, say, show, publish=_ignore)
+
+
+def _run(
+    experiment: Experiment[_Result],
+    storage: RetryingStorage,
+    backend: Backend | None,
+    say: Callable[[str], None],
+    show: Callable[[Progress], None],
+    *,
+    publish: Callable[[Study], None] = publish,
+) -> _Result:
+    with contextlib.ExitStack() as stack:
+        if backend is None:
+            from studies.execution.local import ProcessPool
+
+            backend = stack.enter_context(ProcessPool(cores()))
+        return run(experiment, storage, backend, say=say, show=show, publish=publish)

@@ -1,0 +1,58 @@
+"""The data of a study: found anew for a sweep, and found again for all that follows it."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from optuna.study import Study
+
+from fcnet.data import Dataset, load
+from fcnet.errors import UserError
+from studies import record
+from studies.record import Source
+
+
+def load_data(data: str, classes: Sequence[str], *, say: Callable[[str], None]) -> tuple[Dataset, Source]:
+    """Load data, and return where they can be found again from any folder, without asking the network.
+
+    Parameters
+    ----------
+    data : str
+        See `fcnet.load`.
+    classes : sequence of str
+        CIFAR-10 classes.
+    say : callable
+        Takes one-line notices for the user.
+    """
+    dataset = load(data, classes=classes, say=say)
+    if data == "auto":
+        data = "synthetic" if dataset.name.startswith("synthetic") else "cifar10"
+    elif data not in ("cifar10", "synthetic"):
+        data = str(Path(data).resolve())
+    return dataset, Source(data, list(classes))
+
+
+def load_data_of(study: Study, data: str | None, *, say: Callable[[str], None]) -> tuple[Dataset, Source]:
+    """Load the data that a study was started with.
+
+    Parameters
+    ----------
+    study : Study
+    data : str or None
+        Where they are now; None takes where the sweep found them.
+    say : callable
+        Takes one-line notices for the user.
+
+    Raises
+    ------
+    UserError
+        If they are not there any more, or are not the same.
+    """
+    kept = record.read(study)
+    dataset, source = load_data(data or kept.source.source, kept.source.classes, say=say)
+    if dataset.fingerprint != kept.facts.data:
+        raise UserError(
+            f"the study {study.study_name!r} was run on {kept.data_name} with fingerprint"
+            f" {kept.facts.data[:12]}, but {dataset.name} has {dataset.fingerprint[:12]}:"
+            " name the same data with --data"
+        )
+    return dataset, source

@@ -1,0 +1,232 @@
+"""What an ordinary sweep shows of its three main hyperparameters and of its progress, as plain data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from fcnet.hyperparameters import Hyperparameters
+from studies.analysis.scores import distance_from_best
+from studies.analysis.surrogate import MIN_TRIALS, Effect, Surrogate
+from studies.analysis.thinning import thinned
+from studies.space import axes
+
+FACTORS = ("batch_size", "learning_rate", "hidden_units")
+"""The hyperparameters that get a panel each."""
+
+_GRID = 11
+
+MAX_POINTS = 120
+"""At most this many trials are drawn; more would slow the page and hide one another."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One complete trial: its number, its validation accuracy in per cent and its hyperparameters."""
+
+    trial: int
+    accuracy: float
+    params: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A fitted line with its pointwise 95 % band, in per cent, along `grid`."""
+
+    grid: list[float]
+    mean: list[float]
+    low: list[float]
+    high: list[float]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What is drawn over one hyperparameter.
+
+    Parameters
+    ----------
+    name : str
+    low, high : float
+        The range.
+    log : bool
+        Whether the axis is logarithmic.
+    average, tuned : Trend or None
+        Accuracy expected when the others are averaged over, or tuned; None with too few trials.
+    """
+
+    name: str
+    low: float
+    high: float
+    log: bool
+    average: Trend | None
+    tuned: Trend | None
+
+
+@dataclass(frozen=True)
+class ProgressInfo:
+    """Everything that the row shows, as plain data.
+
+    Parameters
+    ----------
+    points : list of Point
+        Trials to be drawn, by number.
+    records : list of Point
+        Every trial that was better than all complete ones before it, by number.
+    last : int
+        Number of the last finished trial, pruned ones included: they were tried too.
+    noise_width : float or None
+        Distance below the best, in percentage points, at which a trial may well be equal to it, where the
+        noise has been measured.
+    """
+
+    points: list[Point]
+    records: list[Point]
+    last: int
+    noise_width: float | None = None
+
+
+@dataclass(frozen=True)
+class EffectsInfo:
+    """Everything that the figure shows, as plain data.
+
+    Parameters
+    ----------
+    panels : list of Panel
+    points : list of Point
+        Trials to be drawn, by number: all complete ones, or at most `MAX_POINTS` of them.
+    progress : ProgressInfo
+        The same trials one after another.
+    pruned : list of mapping
+        Hyperparameters of pruned trials, an even pick; ticks, as their accuracy is an unfinished training's.
+    n_complete, n_pruned : int
+    best, baseline : Point or None
+        The best complete trial; the first complete one with the course report's hyperparameters.
+    noise_width : float or None
+        As in `progress`.
+    label : str
+    """
+
+    panels: list[Panel]
+    points: list[Point]
+    progress: ProgressInfo
+    pruned: list[Mapping[str, float]]
+    n_complete: int
+    n_pruned: int
+    best: Point | None = None
+    baseline: Point | None = None
+    noise_width: float | None = None
+    label: str = ""
+
+
+def records(points: Sequence[Point]) -> list[Point]:
+    """Return the points, given by number, that are better than all before them."""
+    found: list[Point] = []
+    for point in points:
+        if not found or point.accuracy > found[-1].accuracy:
+            found.append(point)
+    return found
+
+
+def effects_info(
+    trials: Sequence[FrozenTrial], *, noise: float | None = None, label: str = ""
+) -> EffectsInfo:
+    """Collect the points and fit the trends.
+
+    Parameters
+    ----------
+    trials : sequence of FrozenTrial
+        The study's trials in any state; values are validation accuracies as fractions.
+    noise : float, optional
+        Standard deviation of a single training, as a fraction, where it has been measured.
+    label : str, default=""
+        Data and protocol, for the title.
+    """
+    complete = sorted(
+        (t for t in trials if t.state == TrialState.COMPLETE and np.isfinite(t.value or 0.0)),
+        key=lambda t: t.number,
+    )
+    points = [Point(t.number, 100.0 * (t.value or 0.0), t.params) for t in complete]
+    best = max(points, key=lambda p: (p.accuracy, -p.trial), default=None)
+    report = asdict(Hyperparameters())
+    baseline = next((p for p in points if p.params and p.params.items() <= report.items()), None)
+    pruned = [t for t in trials if t.state == TrialState.PRUNED]
+    finished = [t.number for t in [*complete, *pruned]]
+    width = None if noise is None else 100.0 * distance_from_best(noise, len(points))
+    drawn = [points[i] for i in thinned([p.accuracy for p in points], MAX_POINTS)]
+    return EffectsInfo(
+        panels=_panels(complete),
+        points=drawn,
+        progress=ProgressInfo(drawn, records(points), max(finished, default=0), width),
+        pruned=[t.params for t in pruned[:: 2 * len(pruned) // MAX_POINTS + 1]],
+        n_complete=len(points),
+        n_pruned=len(pruned),
+        best=best,
+        baseline=baseline,
+        noise_width=width,
+        label=label,
+    )
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The accuracy that a sweep lets one expect at a value, with its 95 % band, as fractions."""
+
+    value: float
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """What a sweep lets one expect of a hyperparameter, the others averaged over, or tuned."""
+
+    averaged: list[Expected]
+    tuned: list[Expected]
+
+
+def marginal_effects(trials: Sequence[FrozenTrial]) -> dict[str, Marginal] | None:
+    """Return the effects of the main hyperparameters in an ordinary sweep; None with too few trials."""
+    panels = effects_info(trials).panels
+    found = {
+        p.name: Marginal(_expected(p.average), _expected(p.tuned)) for p in panels if p.average and p.tuned
+    }
+    return found if found and len(found) == len(panels) else None
+
+
+def _expected(trend: Trend) -> list[Expected]:
+    return [
+        Expected(value, mean / 100, low / 100, high / 100)
+        for value, mean, low, high in zip(trend.grid, trend.mean, trend.low, trend.high, strict=True)
+    ]
+
+
+def _panels(complete: Sequence[FrozenTrial]) -> list[Panel]:
+    space = axes(complete[-1].distributions) if complete else {}
+    surrogate = None
+    if len(complete) >= MIN_TRIALS:
+        shared = {n: axis for n, axis in space.items() if all(n in t.params for t in complete)}
+        surrogate = Surrogate([t.params for t in complete], [t.value or 0.0 for t in complete], shared)
+    panels = []
+    for name in FACTORS:
+        if name not in space:
+            continue
+        axis = space[name]
+        average = tuned = None
+        if surrogate is not None:
+            grid = axis.grid(_GRID)
+            average = _trend(surrogate.mean_effect(name, grid))
+            tuned = _trend(surrogate.best_effect(name, grid))
+        panels.append(Panel(name, axis.low, axis.high, axis.log, average, tuned))
+    return panels
+
+
+def _trend(effect: Effect) -> Trend:
+    bands = (effect.mean, effect.low, effect.high)
+    return Trend([_rounded(v) for v in effect.grid], *([_rounded(100.0 * v) for v in band] for band in bands))
+
+
+def _rounded(value: float) -> float:
+    """Round to the four significant digits that are drawn."""
+    return float(f"{value:.4g}")

@@ -1,0 +1,38 @@
+"""A confirmation on the terminal: the candidates, the verdict, what to do next."""
+
+from rich.console import Console
+from rich.markup import escape
+
+from studies.experiments.results import Summary
+from studies.program import command
+from studies.record import Confirmation
+from studies.views.console import table
+from studies.views.search import print_next, print_scores
+from studies.views.sentences import interval
+from studies.views.words import count, percent
+
+
+def print_confirmation(console: Console, found: Confirmation, summary: Summary, *, options: str = "") -> None:
+    """Print a verdict, and the winner's scores from the study's summary."""
+    console.print(
+        f"Confirmation of study {escape(found.study)}: {count(len(found.candidates), 'configuration')},"
+        f" {count(len(found.seeds), 'fresh seed')}, each with a validation part of its own"
+    )
+    rows = table("candidate", "search", "confirmed", "95 % interval", "std", "seeds", "seconds")
+    for candidate in sorted(found.candidates, key=lambda c: -(c.mean or 0.0)):
+        rows.add_row(
+            f"trial {candidate.trial}" + (" (baseline)" if candidate.baseline else ""),
+            percent(candidate.search or 0.0),
+            "diverged" if candidate.mean is None else percent(candidate.mean),
+            interval(candidate.low, candidate.high),
+            "" if candidate.std is None else f"{100 * candidate.std:.2f}",
+            str(candidate.n),
+            "" if candidate.seconds is None else f"{candidate.seconds:.1f}",
+        )
+    console.print(rows)
+    console.print(f"[bold green]{escape(found.sentence)}[/]")
+    if found.more_seeds:
+        more = command(f"confirm --seeds {len(found.seeds) + found.more_seeds}{options}")
+        console.print(escape(f"To go on: {more}"))
+    print_scores(console, summary)
+    print_next(console, [(command(f"train{options}"), "train the winner and open the test set")])

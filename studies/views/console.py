@@ -1,0 +1,24 @@
+"""The consoles of results and of progress, and the one form of a table."""
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+
+def stdout() -> Console:
+    """Return the console of results; on a terminal, lines break between words."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False)
+
+
+def stderr() -> Console:
+    """Return the console of progress and notices."""
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def table(*columns: str, left: tuple[str, ...] = ()) -> Table:
+    """Return an empty table; the first column and those in `left` are text, the others numbers."""
+    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for i, name in enumerate(columns):
+        made.add_column(name, justify="left" if i == 0 or name in left else "right", no_wrap=name not in left)
+    return made

@@ -1,0 +1,102 @@
+"""What stands in the end: the winner and its ground, its scores, the noise; what is said of them."""
+
+import json
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from studies.experiments import ledger
+from studies.experiments.results import noise_of, scores_of_trial, summarise, winner_of
+from studies.views.sentences import flattery_sentence, noise_sentence
+
+
+def test_without_a_confirmation_the_best_is_said_to_be_unconfirmed(world):
+    winner, ground = winner_of(world.study)
+    assert winner.number == 4
+    assert "it was not confirmed: python sweep.py confirm" in ground
+
+
+def test_a_better_trial_since_the_confirmation_is_named(world):
+    world.confirm({4: 0.86, 3: 0.82, 0: 0.81})
+    study = world.study
+    params = {**study.get_trials()[1].params, "hidden_units": 300}
+    distributions = study.get_trials()[1].distributions
+    study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=0.99))
+    winner, ground = winner_of(study)
+    assert winner.number == 4
+    assert "Trial 5 scored better since; it was not confirmed." in ground
+
+
+def test_the_test_score_of_another_configuration_is_not_the_winners(world):
+    study = world.study
+    loser = study.get_trials()[1]
+    ledger.begin(study, 1, loser.params, ["a"], images=60)
+    ledger.finish(study, [0.95])
+    assert summarise(world.study).scores.trial == 4
+    assert summarise(world.study).scores.test is None
+    assert scores_of_trial(study, 1).test.mean == 0.95
+
+
+def test_after_a_tie_the_winner_is_the_cheapest_that_the_verdict_names(world):
+    cost = {4: 9.0, 3: 1.0, 0: 5.0}
+    found, _ = world.confirm(
+        {4: 0.842, 3: 0.84, 0: 0.84}, n_seeds=5, seconds=lambda job: cost[world.numbers[job.hyperparameters]]
+    )
+    assert (found.verdict, found.winner, found.cheapest) == ("tie", 4, 3)
+    winner, ground = winner_of(world.study)
+    assert winner.number == 3
+    assert ground.startswith("Trial 3 is the cheapest of those that could not be told apart. ")
+
+
+def test_flattery_is_said_both_ways(world):
+    world.confirm({4: 0.82, 3: 0.79, 0: 0.78})
+    scores = summarise(world.study).scores
+    assert scores.flattery == pytest.approx(0.02, abs=0.002)
+    assert "The search score flatters trial 4 by" in flattery_sentence(scores)
+    assert "higher than the search did" in flattery_sentence(replace(scores, flattery=-0.01))
+    assert "flatters" not in flattery_sentence(replace(scores, flattery=-0.01))
+    assert flattery_sentence(replace(scores, flattery=None)) is None
+
+
+def test_noise_is_measured_never_assumed(world):
+    assert summarise(world.study).noise is None
+    assert "has not been measured" in noise_sentence(None, 5)
+    found, _ = world.confirm({4: 0.84, 3: 0.84, 0: 0.84}, spread=0.004, n_seeds=6)
+    noise = summarise(world.study).noise
+    assert noise == found.noise
+    assert 0.002 < noise < 0.007
+    assert f"varies by {100 * noise:.2f} points" in noise_sentence(noise, 5)
+    assert "has not been measured" not in noise_sentence(noise, 5)
+
+
+def test_repeats_within_a_sweep_measure_noise_too(world):
+    study = world.study
+    first = study.get_trials()[0]
+    assert noise_of(study.get_trials()) is None
+    study.add_trial(
+        optuna.trial.create_trial(params=first.params, distributions=first.distributions, value=0.82)
+    )
+    assert noise_of(study.get_trials()) == pytest.approx(0.02 / 2**0.5)
+
+
+def test_the_commands_confirm_best_and_train_agree(sweep, images):
+    sweep("--trials", 3, "--data", images, "--epochs", 2, "--workers", 1, "--pruner", "none")
+    out = sweep("confirm", "--top", 2, "--seeds", 2, "--workers", 2, "--format", "json")
+    found = json.loads(out.stdout)
+    assert {"candidates", "verdict", "p_value", "seeds", "sentence", "winner", "noise"} <= found.keys()
+    assert {"trial", "params", "values", "mean", "std"} <= found["candidates"][0].keys()
+    final = sweep("train", "--seeds", 2, "--workers", 2, "--format", "json")
+    trained = json.loads(final.stdout)
+    assert trained["trial"] == found["winner"]
+    assert "confirmed" in final.stderr.splitlines()[0]
+    scores = json.loads(sweep("best", "--format", "json").stdout)["scores"]
+    assert scores == trained["scores"]
+    assert scores["test"]["mean"] == pytest.approx(trained["test_accuracy"]["mean"])
+    for kind in ("search", "confirmed", "test"):
+        assert (
+            scores[kind]["low"] < scores[kind]["mean"] < scores[kind]["high"] or scores[kind]["mean"] == 1.0
+        )
+    refused = sweep("confirm", "--seeds", 1, check=False)
+    assert refused.returncode == 2
+    assert "give at least 2" in refused.stderr
