@@ -216,6 +216,7 @@ def test_mistakes_are_counted_for_each_address_and_only_a_bounded_number_is_kept
         list(app(environ, lambda status, *_: answers.append(status)))
         return answers[0][:3]
 
+    assert status("192.0.2.9", "first") == "401"
     for number in range(6):
         assert status("192.0.2.1", f"{number}") == "401"
         assert status(f"2001:db8::{number}", f"{number}") == "401"
@@ -223,8 +224,11 @@ def test_mistakes_are_counted_for_each_address_and_only_a_bounded_number_is_kept
     assert status("192.0.2.2", PASSWORD) == "200"
     assert status("2001:db8::ffff", PASSWORD) == "429"  # one client of IPv6 has 2**64 addresses
     assert status("2001:db8:0:1::", PASSWORD) == "200"
-    for number in range(998):
+    for number in range(5):
+        assert status("192.0.2.9", f"{number}") == "401"
+    for number in range(997):
         assert status(f"198.51.{number // 256}.{number % 256}", "x") == "401"
     assert status("192.0.2.1", PASSWORD) == "429"
     assert status("203.0.113.1", "x") == "401"
-    assert status("192.0.2.1", PASSWORD) == "200"  # forgotten
+    assert status("192.0.2.1", PASSWORD) == "200"  # forgotten, for the others' mistakes are younger
+    assert status("192.0.2.9", PASSWORD) == "429"

@@ -62,6 +62,7 @@ def test_a_hung_worker_is_left_alone(own, split):
         with pytest.raises(WorkerLost, match="silent for 1 s"), backend.train(job(split, epochs=10**6)) as t:
             for _ in t:
                 os.kill(worker.pid, signal.SIGSTOP)
+        backend._link._look()  # the scheduler still counts it
         assert not backend._link.workers
 
 
@@ -79,10 +80,47 @@ def test_a_worker_without_the_package_is_told_and_not_used(own, split, tmp_path)
         own.add_worker()
         thread.join(60)
         assert len(result) == 3
+        assert not +backend._busy
     assert re.search(
         r"is not used, for it cannot run trainings \(ModuleNotFoundError: .*\): install", said[0]
     )
     assert "has no workers now: waiting for one" in said[1]
+
+
+def test_a_worker_that_dies_while_it_is_prepared_is_passed_over(own, split, monkeypatch):
+    doomed = own.add_worker()
+    with DaskCluster(own.address) as backend:
+        ask = backend._link.ask
+
+        def killing(worker, function, *arguments):
+            if function.__name__ == "receive" and doomed.poll() is None:
+                doomed.kill()
+                doomed.wait()
+                own.add_worker()
+            return ask(worker, function, *arguments)
+
+        monkeypatch.setattr(backend._link, "ask", killing)
+        assert len(train(backend, split)) == 3
+        assert doomed.poll() is not None
+        assert not +backend._busy
+
+
+def test_another_machine_at_a_known_address_receives_the_data_at_the_second_try(own, split):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+
+    def start(machine):
+        return own.add_worker("--worker-port", port, machine=machine)
+
+    with DaskCluster(own.address) as backend:
+        first = start("one")
+        assert len(train(backend, split)) == 3
+        first.kill()
+        until(lambda: not backend._link.workers)
+        start("two")
+        with pytest.raises(WorkerLost, match="has lost its data"):
+            train(backend, split)
+        assert len(train(backend, split)) == 3
 
 
 def test_a_cluster_without_workers_is_told_each_time(own, split):

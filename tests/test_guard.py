@@ -159,6 +159,23 @@ def test_an_artifact_whose_file_is_gone_is_not_found(
     assert capfd.readouterr().err == ""
 
 
+def test_a_file_that_is_no_artifact_is_not_found(port: int, sweep: Sweep) -> None:
+    (sweep.artifact_dir / "notes.txt").write_text("mine")
+    for name in ("notes.txt", "..", ".", ""):
+        status, _, body = ask(port, f"/artifacts/1/{name}")
+        assert status == 404
+        assert "There is no such artifact" in json.loads(body)["reason"]
+
+
+def test_a_refused_question_for_the_head_alone_has_no_body(port: int) -> None:
+    """A body would be taken for the answer to the next question of the same connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
+        raw.sendall(b"HEAD /dashboard HTTP/1.0\r\nHost: attacker.example\r\n\r\n")
+        answer = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.0 403 ")
+    assert answer.endswith(b"\r\n\r\n")
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/dashboard/studies/1", "/api/studies/1", "/static/bundle.js", "/nothing"]
 )

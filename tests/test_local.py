@@ -68,7 +68,9 @@ def test_a_worker_that_died_idle_leaves_nothing_behind(split):
     with ProcessPool(1) as pool:
         train(pool, split)
         (pid,), before = pool.pids(), n_descriptors()
+        gone = []  # kept, so that nothing is closed only because nobody knows it any more
         for _ in range(3):
+            gone += pool._all
             os.kill(pid, signal.SIGKILL)
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
             train(pool, split)

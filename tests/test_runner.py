@@ -13,10 +13,14 @@ from optuna.trial import TrialState
 from scripted import Asked, OfSplit, ScriptedEpochs
 
 from fcnet.errors import UserError
+from studies.api import search
 from studies.execution.backend import TrainingFailed, WorkerLost
+from studies.execution.environment import environment
+from studies.execution.local import InProcess
 from studies.execution.objective import Objective
 from studies.execution.runner import Runner
 from studies.execution.signals import Interrupted
+from studies.experiments.search import Plan
 from studies.samplers import is_exhausted, make_sampler
 from studies.space import narrowed
 from studies.space import suggest as suggest_all
@@ -232,3 +236,19 @@ def test_publishing_happens_and_is_throttled(opened):
     published = []
     run(opened, suggest, total=40, publish=lambda _: published.append(len(states(opened[1]))))
     assert 1 <= len(published) < 40
+
+
+def test_libraries_are_looked_at_before_there_are_threads(images, url, monkeypatch):
+    looked = []
+
+    def look():
+        looked.append(threading.current_thread())
+        return []
+
+    environment.cache_clear()
+    monkeypatch.setattr("studies.execution.environment.threadpool_info", look)
+    try:
+        search(Plan(url, trials=2, data=str(images), epochs=1), backend=InProcess())
+    finally:
+        environment.cache_clear()
+    assert looked == [threading.main_thread()]

@@ -57,7 +57,9 @@ def test_pruners_by_name():
     median = make_pruner("median", epochs=20)
     assert isinstance(median, optuna.pruners.MedianPruner)
     assert (median._n_startup_trials, median._n_warmup_steps) == (10, 2)
-    assert isinstance(make_pruner("hyperband", epochs=20), optuna.pruners.HyperbandPruner)
+    hyperband = make_pruner("hyperband", epochs=20)
+    assert isinstance(hyperband, optuna.pruners.HyperbandPruner)
+    assert (hyperband._min_resource, hyperband._max_resource) == (2, 20)
     assert isinstance(make_pruner("none", epochs=20), optuna.pruners.NopPruner)
     for name in PRUNERS:
         make_pruner(name, epochs=1)

@@ -10,8 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from served import PASSWORD, Sweep, ask, basic, make_sweep
@@ -71,6 +73,7 @@ def test_the_address_said_is_the_real_one_and_ctrl_c_ends_it(sweep: Sweep) -> No
     with serving(sweep.url) as process:
         port = port_of(process.stdout.readline())
         assert ask(port, "/dashboard/studies/1")[0] == 200
+        assert ask(port, "/api/artifacts/1", "POST", b"x" * 100_000)[0] == 413
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60) == ("", "")
         assert process.returncode == 0
@@ -98,6 +101,7 @@ def test_changes_demand_the_token_of_the_address_said(sweep: Sweep) -> None:
             (path,) = re.findall(r"/dashboard/studies/1\?token=[0-9a-f]{32}(?= \()", said)
             tokens.add(path)
             assert ask(port, "/api/studies/1/note", "PUT", NOTED)[0] == 403
+            assert ask(port, "/api/artifacts/1", "POST", b"x" * 100_000)[0] == 403  # not 413
             _, headers, _ = ask(port, path)
             assert headers["Location"] == "/dashboard/studies/1"
             cookie = headers["Set-Cookie"].partition(";")[0]
@@ -156,6 +160,28 @@ def test_the_browser_is_opened_at_a_terminal_with_a_display_and_holds_nothing_up
     finally:
         for descriptor in (seen, screen, terminal):
             os.close(descriptor)
+
+
+@pytest.mark.parametrize("allow_edit", [False, True])
+def test_a_token_is_never_given_to_a_browsers_command_line(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, allow_edit: bool
+) -> None:
+    """All users can read it. The server ends at once here, after what it has started."""
+    opened: list[str] = []
+    before = set(threading.enumerate())
+
+    def end() -> None:
+        for thread in set(threading.enumerate()) - before:
+            thread.join(30)
+        raise KeyboardInterrupt
+
+    monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("studies.dashboard.serving._has_display", lambda: True)
+    ending = SimpleNamespace(run=end, close=lambda: None)
+    monkeypatch.setattr("studies.dashboard.serving.http_server", lambda *_, **__: ending)
+    serve(sweep.url, port=0, allow_edit=allow_edit, say=lambda _: None)
+    assert len(opened) == (not allow_edit)
 
 
 def refusal(url: str, **options: object) -> str:

@@ -37,12 +37,14 @@ class LocalCluster:
             time.sleep(0.02)
         raise RuntimeError(f"the scheduler did not start, see {self._folder}")
 
-    def add_worker(self, *, threads: int = 1, machine: str = "machine", **environment: str) -> "Worker":
+    def add_worker(
+        self, *options: str, threads: int = 1, machine: str = "machine", **environment: str
+    ) -> "Worker":
         """Start a worker; those of one machine share a cache."""
         variables = {"XDG_CACHE_HOME": str(self._folder / machine), "PYTHONPATH": str(ROOT), **environment}
         scratch = ("--local-directory", str(self._folder / "scratch"))
         return self.start(
-            "worker", self.address, "--nthreads", str(threads), "--no-nanny", *scratch, **variables
+            "worker", self.address, "--nthreads", str(threads), "--no-nanny", *scratch, *options, **variables
         )
 
     def start(self, *command: str, **environment: str) -> "Worker":

@@ -50,7 +50,6 @@ class _Live:
 
 def greet() -> dict[str, str]:
     """Say what this worker's results depend on."""
-    _bound_threads()
     return environment()
 
 

@@ -7,6 +7,7 @@ from optuna.study import Study
 
 from fcnet.errors import UserError
 from studies.execution.backend import Backend
+from studies.execution.environment import environment
 from studies.execution.experiment import Experiment
 from studies.execution.objective import Objective
 from studies.execution.progress import Progress
@@ -52,6 +53,7 @@ def run(
     Interrupted
         If the user stopped it; the study is clean and published.
     """
+    environment()  # here, before there are threads: to look at libraries while one is loaded can block both
     study = open_study(storage, experiment.name, facts=experiment.facts)
     publish = _Publisher(publish, say)
     with coordinate(storage, study) as coordinator:
