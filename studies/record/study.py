@@ -1,38 +1,22 @@
-"""Everything that the program keeps in a study: every key, and the form of what stands under it.
+"""What a study keeps about itself: its facts, its data, the test set's ledger, its conclusions."""
 
-Nothing else writes or reads these keys. What is read may have been written by another version or by a person:
-it is checked as a whole, once, and refused in a sentence. User attributes are shown by optuna-dashboard,
-system attributes are not.
-"""
-
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, Trial
 
 from fcnet.errors import UserError
-from fcnet.hyperparameters import Hyperparameters
-from fcnet.metrics import EpochMetrics
 
 FORMAT = 1
-"""Of all that stands here; a study of another one is told so and left as it is."""
+"""Of all that is kept; a study of another one is told so and left as it is."""
 
 FACTS, SOURCE, DATA_NAME = "facts", "data_source", "data_name"
 WIDENED = "facts_before"
-"""Study user attribute: the spaces before the present one, each with the number of trials at its end."""
+"""The spaces before the present one, each with the number of trials at its end."""
 OPENINGS, CONFIRMATION, FINAL = "test_openings", "confirmation", "final"
-COORDINATOR = "coordinator"
-"""System attribute of a trial: the coordinator that started it, see `studies.storage.ownership`."""
-_RECORD, _FIXED = "record", "fixed_params"  # system attributes of a trial; the second one is Optuna's
-REASON = "reason"
-_RETRY_OF = "retry_of"
 
 ONE_FACTOR = "one factor at a time"
 """Fact `experiment` of the one-factor experiments."""
@@ -93,8 +77,7 @@ class Opening(Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    time : str
-        ISO 8601.
+    time : str, in ISO 8601
     trial : int
     configuration : str
         See `configuration_hash`.
@@ -123,9 +106,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    trial : int
-    baseline : bool
-    params : dict
+    trial, baseline, params : int, bool, dict
     search : float or None
         Its score in the search.
     values : list of float
@@ -174,8 +155,7 @@ class Confirmation(Struct, frozen=True, kw_only=True):
     validation_images : int
     looks : list of str
         Each verdict that was asked for in this study, in words; each is a chance to be fooled.
-    time : str
-        ISO 8601.
+    time : str, in ISO 8601
     """
 
     study: str
@@ -214,9 +194,7 @@ class Final(Struct, frozen=True, kw_only=True):
     ----------
     trial : int
         The trial whose parameters were trained.
-    params : dict
-    seeds : list of int
-    test_accuracy : Accuracies
+    params, seeds, test_accuracy : dict, list of int, Accuracies
     validation_accuracy : float
         The trial's value in the search.
     model : str
@@ -251,49 +229,6 @@ class Kept(Struct, frozen=True, kw_only=True):
     openings: list[Opening]
     confirmation: Confirmation | None
     final: Final | None
-
-
-class Wish(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a trial shall be besides its hyperparameters; user attributes of the trial.
-
-    Parameters
-    ----------
-    seed : int, optional
-        Of its training; the runner draws one where none is given.
-    split_seed : int, default=0
-        Of its division into training and validation images.
-    origin : int, optional
-        The searched trial that it trains again.
-    repeat : int, optional
-        The trial of the same study that it repeats to measure the noise; it is never pruned.
-    """
-
-    seed: Count | None = None
-    split_seed: Count = 0
-    origin: Count | None = None
-    repeat: Count | None = None
-
-
-class Trained(Struct, frozen=True, kw_only=True):
-    """What a training left: all that `reproduce` compares; a system attribute of the trial.
-
-    Parameters
-    ----------
-    epochs : list of EpochMetrics
-    digest : str or None
-        SHA-256 of the parameters; None where the training was ended early.
-    environment : dict of str to str
-        See `studies.execution.environment`.
-    """
-
-    epochs: list[EpochMetrics]
-    digest: str | None
-    environment: dict[str, str]
-
-    @property
-    def seconds(self) -> float:
-        """Time of all epochs."""
-        return sum(epoch.seconds for epoch in self.epochs)
 
 
 def read(study: Study) -> Kept:
@@ -360,85 +295,3 @@ def write_source(study: Study, source: Source, data_name: str) -> None:
 def write(study: Study, key: str, value: Struct | Sequence[Struct]) -> None:
     """Keep a confirmation, a final training or the openings of the test set."""
     study.set_user_attr(key, msgspec.to_builtins(value))
-
-
-def configuration_hash(params: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a configuration, in hex."""
-    return hashlib.sha256(json.dumps(dict(params), sort_keys=True).encode()).hexdigest()
-
-
-def configuration(trial: FrozenTrial) -> Hyperparameters:
-    """Return what a trial trains: its own hyperparameters, or those that it was enqueued with."""
-    # A trial that is being started has got some of its parameters only.
-    return _of(trial, lambda: Hyperparameters(**{**trial.system_attrs.get(_FIXED, {}), **trial.params}))
-
-
-def wish(trial: FrozenTrial | Trial) -> Wish:
-    """Return what a trial shall be besides its hyperparameters."""
-    return _of(trial, lambda: msgspec.convert(trial.user_attrs, Wish))
-
-
-def write_seed(trial: Trial, wished: Wish) -> None:
-    """Keep the seed that was drawn for a training."""
-    trial.set_user_attr("seed", wished.seed)
-
-
-def kept_wish(wished: Wish) -> dict[str, int]:
-    """Return a wish as user attributes of a trial."""
-    found: dict[str, int] = msgspec.to_builtins(wished)
-    return found
-
-
-def trained(trial: FrozenTrial) -> Trained | None:
-    """Return what a trial's training left; None for one that was not trained to an end."""
-    if _RECORD not in trial.system_attrs:
-        return None
-    found = trial.system_attrs[_RECORD]
-
-    def parse() -> Trained:
-        epochs = [EpochMetrics(*msgspec.convert(row, _Row)) for row in found["epochs"]]
-        rest = msgspec.convert({**found, "epochs": []}, Trained)
-        return Trained(epochs=epochs, digest=rest.digest, environment=rest.environment)
-
-    return _of(trial, parse)
-
-
-_Row = tuple[int, float, float, float, float, float, float]
-
-
-def write_trained(trial: Trial, left: Trained) -> None:
-    """Keep what a training left."""
-    value = {**msgspec.to_builtins(left), "epochs": [astuple(epoch) for epoch in left.epochs]}
-    trial.storage.set_trial_system_attr(trial._trial_id, _RECORD, value)
-
-
-def reason(trial: FrozenTrial) -> str:
-    """Return why a trial ended early; empty if it did not."""
-    return str(trial.user_attrs.get(REASON, ""))
-
-
-def write_reason(trial: Trial, why: str) -> None:
-    """Keep why a trial ends early."""
-    trial.set_user_attr(REASON, why)
-
-
-def retry_of(trial: FrozenTrial) -> int | None:
-    """Return the number of the trial that a trial takes up again; None for most."""
-    number = trial.user_attrs.get(_RETRY_OF)
-    return number if isinstance(number, int) else None
-
-
-def retry_attrs(trial: FrozenTrial) -> dict[str, Any]:
-    """Return the user attributes of the trial that takes a trial up again."""
-    kept = {name: trial.user_attrs[name] for name in Wish.__struct_fields__ if name in trial.user_attrs}
-    return {_RETRY_OF: trial.number, **kept}
-
-
-def _of(trial: FrozenTrial | Trial, parse: Callable[[], _T]) -> _T:
-    try:
-        return parse()
-    except (msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"what the study kept of trial {trial.number} is not as this program writes it:"
-            " restore a copy of the database or name another trial"
-        ) from error

@@ -1,0 +1,149 @@
+"""What a trial keeps: what it shall be, what its training left, why it ended, which one it takes up again."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import astuple
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+from optuna.trial import FrozenTrial, Trial
+
+from fcnet.errors import UserError
+from fcnet.hyperparameters import Hyperparameters
+from fcnet.metrics import EpochMetrics
+
+COORDINATOR = "coordinator"
+"""System attribute: the coordinator that started the trial, see `studies.storage.ownership`."""
+_RECORD, _FIXED = "record", "fixed_params"  # system attributes; the second one is Optuna's
+REASON = "reason"
+_RETRY_OF = "retry_of"
+
+Count = Annotated[int, Meta(ge=0)]
+_T = TypeVar("_T")
+
+
+class Wish(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a trial shall be besides its hyperparameters; user attributes of the trial.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Of its training; the runner draws one where none is given.
+    split_seed : int, default=0
+        Of its division into training and validation images.
+    origin : int, optional
+        The searched trial that it trains again.
+    repeat : int, optional
+        The trial of the same study that it repeats to measure the noise; it is never pruned.
+    """
+
+    seed: Count | None = None
+    split_seed: Count = 0
+    origin: Count | None = None
+    repeat: Count | None = None
+
+
+class Trained(Struct, frozen=True, kw_only=True):
+    """What a training left: all that `reproduce` compares; a system attribute of the trial.
+
+    Parameters
+    ----------
+    epochs : list of EpochMetrics
+    digest : str or None
+        SHA-256 of the parameters; None where the training was ended early.
+    environment : dict of str to str
+        See `studies.execution.environment`.
+    """
+
+    epochs: list[EpochMetrics]
+    digest: str | None
+    environment: dict[str, str]
+
+    @property
+    def seconds(self) -> float:
+        """Time of all epochs."""
+        return sum(epoch.seconds for epoch in self.epochs)
+
+
+def configuration_hash(params: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a configuration, in hex."""
+    return hashlib.sha256(json.dumps(dict(params), sort_keys=True).encode()).hexdigest()
+
+
+def configuration(trial: FrozenTrial) -> Hyperparameters:
+    """Return what a trial trains: its own hyperparameters, or those that it was enqueued with."""
+    # A trial that is being started has got some of its parameters only.
+    return _of(trial, lambda: Hyperparameters(**{**trial.system_attrs.get(_FIXED, {}), **trial.params}))
+
+
+def wish(trial: FrozenTrial | Trial) -> Wish:
+    """Return what a trial shall be besides its hyperparameters."""
+    return _of(trial, lambda: msgspec.convert(trial.user_attrs, Wish))
+
+
+def write_seed(trial: Trial, wished: Wish) -> None:
+    """Keep the seed that was drawn for a training."""
+    trial.set_user_attr("seed", wished.seed)
+
+
+def kept_wish(wished: Wish) -> dict[str, int]:
+    """Return a wish as user attributes of a trial."""
+    found: dict[str, int] = msgspec.to_builtins(wished)
+    return found
+
+
+def trained(trial: FrozenTrial) -> Trained | None:
+    """Return what a trial's training left; None for one that was not trained to an end."""
+    if _RECORD not in trial.system_attrs:
+        return None
+    found = trial.system_attrs[_RECORD]
+
+    def parse() -> Trained:
+        epochs = [EpochMetrics(*msgspec.convert(row, _Row)) for row in found["epochs"]]
+        rest = msgspec.convert({**found, "epochs": []}, Trained)
+        return Trained(epochs=epochs, digest=rest.digest, environment=rest.environment)
+
+    return _of(trial, parse)
+
+
+_Row = tuple[int, float, float, float, float, float, float]
+
+
+def write_trained(trial: Trial, left: Trained) -> None:
+    """Keep what a training left."""
+    value = {**msgspec.to_builtins(left), "epochs": [astuple(epoch) for epoch in left.epochs]}
+    trial.storage.set_trial_system_attr(trial._trial_id, _RECORD, value)
+
+
+def reason(trial: FrozenTrial) -> str:
+    """Return why a trial ended early; empty if it did not."""
+    return str(trial.user_attrs.get(REASON, ""))
+
+
+def write_reason(trial: Trial, why: str) -> None:
+    """Keep why a trial ends early."""
+    trial.set_user_attr(REASON, why)
+
+
+def retry_of(trial: FrozenTrial) -> int | None:
+    """Return the number of the trial that a trial takes up again; None for most."""
+    number = trial.user_attrs.get(_RETRY_OF)
+    return number if isinstance(number, int) else None
+
+
+def retry_attrs(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the user attributes of the trial that takes a trial up again."""
+    kept = {name: trial.user_attrs[name] for name in Wish.__struct_fields__ if name in trial.user_attrs}
+    return {_RETRY_OF: trial.number, **kept}
+
+
+def _of(trial: FrozenTrial | Trial, parse: Callable[[], _T]) -> _T:
+    try:
+        return parse()
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"what the study kept of trial {trial.number} is not as this program writes it:"
+            " restore a copy of the database or name another trial"
+        ) from error
