@@ -130,14 +130,14 @@ def test_a_coordinator_between_two_trials_has_no_transaction_that_could_end(serv
 
 
 def test_a_program_that_stops_within_a_transaction_gives_back_its_rows(database, monkeypatch):
-    with opened(database) as (_, study):
+    with opened(database) as (_, study), opened(database) as (stopped, _):
+        stopped.engine.dispose()  # the connections made so far may idle for as long as usual
         monkeypatch.setattr(postgres, "IDLE_SECONDS", 0.1)
-        with opened(database) as (stopped, _):
-            connection = stopped.engine.connect()
-            connection.exec_driver_sql("SELECT * FROM studies FOR UPDATE")
-            study.ask()  # locks the study's row
-            with pytest.raises(DBAPIError) as caught:
-                connection.exec_driver_sql("SELECT 1")
-            connection.invalidate()
-            assert passes(caught.value)  # the storage of the stopped program tries again
+        connection = stopped.engine.connect()
+        connection.exec_driver_sql("SELECT * FROM studies FOR UPDATE")
+        study.ask()  # locks the study's row
+        with pytest.raises(DBAPIError) as caught:
+            connection.exec_driver_sql("SELECT 1")
+        connection.invalidate()
+        assert passes(caught.value)  # the storage of the stopped program tries again
         assert states(study) == ["RUNNING"]
