@@ -67,7 +67,9 @@ def test_workers_without_memory(start, sweep, images, tmp_path):
 
 
 def test_a_worker_that_hangs_is_replaced(start, images, tmp_path):
-    running = start("--trials", 12, "--data", images, *FAST, "--epoch-limit", 15)
+    # So long are the trainings that the worker is stopped within one.
+    options = ("--epochs", 200, "--workers", 2, "--pruner", "none", "--epoch-limit", 15)
+    running = start("--trials", 12, "--data", images, *options)
     running.until("2/12")
     hung = running.workers()[0]
     os.kill(hung, signal.SIGSTOP)
