@@ -6,7 +6,6 @@ Every callback has a default, and so has the place where trainings run: this mac
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from optuna.study import Study
 
 from fcnet.errors import UserError
 from fcnet.metrics import EpochMetrics
-from studies.execution.backend import Backend
+from studies.execution.backend import Backend, cores
 from studies.execution.experiment import Experiment
 from studies.execution.progress import Progress
 from studies.execution.run import run
@@ -45,11 +44,6 @@ _Result = TypeVar("_Result")
 
 def _ignore(_: object) -> None:
     """Say or show nothing."""
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def publish(study: Study) -> None:

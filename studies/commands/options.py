@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from studies.commands.parser import choice, option
+from studies.execution.backend import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,10 +51,6 @@ def _whole(text: str, *, at_least: int) -> int:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +98,7 @@ class WorkerOptions:
     """Where the trainings run."""
 
     workers: int = option(
-        positive, _cores(), "N", f"trainings at the same time (default: the cores, {_cores()})"
+        positive, cores(), "N", f"trainings at the same time (default: the cores, {cores()})"
     )
     cluster: str | None = option(
         str,

@@ -5,6 +5,7 @@ loop that iterates is the same wherever the training runs, and workers know noth
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,11 @@ from fcnet.metrics import EpochMetrics
 
 EPOCH_LIMIT_SECONDS = 900.0
 """A worker that is silent for longer than this is taken for hung and replaced (option --epoch-limit)."""
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

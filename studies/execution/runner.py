@@ -14,7 +14,7 @@ from studies.execution.backend import Backend, BackendLost, TrainingFailed, Work
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.execution.progress import Progress
 from studies.execution.signals import Interrupted, noted
-from studies.record import kept_wish, reason, write_reason
+from studies.record import kept_wish, last_failure, write_reason
 from studies.storage.ownership import INTERRUPTED, Coordinator
 
 _MOST_FAILURES = 5  # trainings in a row that may fail before the sweep gives up
@@ -187,7 +187,8 @@ class Runner:
         states = [trial.state for trial in trials]
         if sum(s in (*FINISHED, TrialState.RUNNING) for s in states) >= experiment.total(trials):
             if len(wanted) > len(new):  # the others ended without a result, every retry too
-                self.ended_because = self._failed(trials)
+                why = last_failure(trials)
+                self.ended_because = f"some trainings failed ({why}); the same command tries them again"
             self._complete = TrialState.RUNNING not in states
             return False
         if experiment.timeout is not None and time.monotonic() - self._began >= experiment.timeout:
@@ -196,11 +197,6 @@ class Runner:
             self.ended_because = experiment.enough(trials)
         self._started |= self.ended_because is None
         return self.ended_because is None
-
-    @staticmethod
-    def _failed(trials: Sequence[FrozenTrial]) -> str:
-        why = next((reason(t) for t in reversed(trials) if t.state == TrialState.FAIL), "")
-        return f"some trainings failed ({why}); the same command tries them again"
 
     def _run(self, trial: Trial) -> None:
         """Run the objective and tell its result."""

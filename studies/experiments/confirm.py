@@ -137,7 +137,7 @@ class Confirm(Experiment[Confirmation]):
         values, racing = self._values(trials)
         n = values.shape[1]
         if n < len(self.seeds) and not self._is_decided(racing, n):
-            why = next((record.reason(t) for t in reversed(trials) if t.state == TrialState.FAIL), "")
+            why = record.last_failure(trials)
             raise UserError(f"the confirmation is not complete ({why}): give the same command again")
         if not (np.isfinite(values).all(axis=1) & (np.array(self._diverged(trials, n)) == 0)).any():
             raise UserError(
@@ -185,11 +185,12 @@ class Confirm(Experiment[Confirmation]):
         They are NaN where a candidate had left the race or diverged.
         """
         found = {_key(trial): _accuracy(trial) for trial in trials if trial.state in FINISHED}
+        limits = self._limits()
+        del limits["margin"]  # only ties have one
         values = np.empty((len(self.chosen), 0))
         racing = np.ones(len(self.chosen), dtype=np.bool_)
         for n, seed in enumerate(self.seeds):
             # The look after n seeds may spend 1 / (n (n - 1)) of the chance of a false farewell: 1 in all.
-            limits = {"overlap": overlap_of(*self._rows), "resolution": resolution_of(self._rows[0])}
             racing = still_in_the_race(values, looks=max(1, n * (n - 1)) * self._race, **limits)
             column = [found.get((h, seed)) for h in self.configurations]
             if self._is_decided(racing, n) or any(column[i] is None for i in np.flatnonzero(racing)):

@@ -183,7 +183,7 @@ def require_all(
 ) -> None:
     """Refuse to conclude from fewer trainings than were wanted."""
     if not set(seeds) <= found.keys():
-        why = next((record.reason(t) for t in reversed(trials) if t.state == TrialState.FAIL), "")
+        why = record.last_failure(trials)
         raise UserError(f"a training failed because {why}: give the same command again")
 
 

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
@@ -120,6 +120,11 @@ def write_trained(trial: Trial, left: Trained) -> None:
 def reason(trial: FrozenTrial) -> str:
     """Return why a trial ended early; empty if it did not."""
     return str(trial.user_attrs.get(REASON, ""))
+
+
+def last_failure(trials: Sequence[FrozenTrial]) -> str:
+    """Return why the last trial that failed did; empty if none did."""
+    return next((reason(trial) for trial in reversed(trials) if trial.state == TrialState.FAIL), "")
 
 
 def write_reason(trial: Trial, why: str) -> None:
