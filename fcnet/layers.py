@@ -73,16 +73,24 @@ class Linear:
         start at zero.
     dtype : numpy dtype, default=float32
         float32 or float64.
+    variance : float, optional
+        Another variance of the initial weights.
     """
 
     def __init__(
-        self, fan_in: int, fan_out: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float32
+        self,
+        fan_in: int,
+        fan_out: int,
+        *,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+        variance: float | None = None,
     ) -> None:
         self.fan_in, self.fan_out = fan_in, fan_out
         self.dtype = np.dtype(dtype)
         self.biases: Array = np.zeros(fan_out, dtype)
         self._w: Array = rng.standard_normal((fan_in, fan_out), dtype=np.float64).astype(dtype)
-        self._w *= math.sqrt(2.0 / fan_in)
+        self._w *= math.sqrt(2.0 / fan_in if variance is None else variance)
         self._scale = 1.0
         self._v: Array = np.zeros_like(self._w)
         self._velocity_scale = 1.0

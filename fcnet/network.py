@@ -30,6 +30,8 @@ class Network:
         Draws the initial weights.
     dtype : numpy dtype, default=float32
         float32 or float64.
+    variance : float, optional
+        Of the first layer's initial weights, if it is not ``2 / n_features``.
 
     Examples
     --------
@@ -51,13 +53,16 @@ class Network:
         n_classes: int,
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
+        variance: float | None = None,
     ) -> None:
         self.dtype = np.dtype(dtype)
+        self._hyperparameters = hyperparameters
         self.n_classes = n_classes
         hidden = [hyperparameters.hidden_units] * (hyperparameters.n_layers - 1)
         widths = [n_features, *hidden, 1 if n_classes == 2 else n_classes]
         self.linears = [
-            Linear(fan_in, fan_out, rng=rng, dtype=dtype) for fan_in, fan_out in itertools.pairwise(widths)
+            Linear(fan_in, fan_out, rng=rng, dtype=dtype, variance=None if i else variance)
+            for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths))
         ]
         self._rectifiers = [ReLU() for _ in hidden]
 
@@ -93,6 +98,20 @@ class Network:
         """Bring every layer to where a saved and loaded copy predicts the same bits; see `Linear.fold`."""
         for linear in self.linears:
             linear.fold()
+
+    def behind(self, projection: Array) -> "Network":
+        """Return the network on rows, given one on ``row @ projection``, shape (n_features, fan_in)."""
+        whole = Network(
+            self._hyperparameters,
+            n_features=len(projection),
+            n_classes=self.n_classes,
+            rng=np.random.default_rng(0),
+            dtype=self.dtype,
+        )
+        parameters = self.parameters
+        parameters["linear0.weights"] = projection @ parameters["linear0.weights"]
+        whole.parameters = parameters
+        return whole
 
     def logits(self, x: Array) -> Array:
         """Return the logits, shape (n, n_outputs), as a new array, whatever the number of rows."""

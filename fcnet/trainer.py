@@ -1,5 +1,6 @@
 """Training: a stream of epochs. Whoever iterates decides when it stops."""
 
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from fcnet.data import Part, Split
 from fcnet.errors import Diverged
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.inputs import mirrored, n_axes
 from fcnet.layers import Array
 from fcnet.losses import SigmoidCrossEntropy, decide, encode_targets
 from fcnet.metrics import EpochMetrics
@@ -25,19 +27,20 @@ class Training:
     Parameters
     ----------
     split : Split
-        Training and validation rows; without a validation part its figures are NaN.
+        Training and validation rows; without a validation part its figures are NaN. Its principal axes are
+        found where the hyperparameters ask for some.
     hyperparameters : Hyperparameters
     epochs : int
         Number of passes over the training rows.
     seed : int
-        Seeds two independent streams: initial weights and the order of the rows.
+        Seeds three independent streams: initial weights, the order of the rows, which of them are mirrored.
     dtype : numpy dtype, default=float32
         float32 for speed, float64 for checks.
 
-    Attributes
-    ----------
-    network : Network
-        The network as far as it is trained.
+    Raises
+    ------
+    ValueError
+        If mirror images are asked for of rows that are no images.
 
     Examples
     --------
@@ -64,17 +67,24 @@ class Training:
     ) -> None:
         self.hyperparameters, self.epochs, self.seed = hyperparameters, epochs, seed
         self.dtype = np.dtype(dtype)
-        weights, self._order = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
-        self.network = Network(
+        streams = np.random.SeedSequence(seed).spawn(3)
+        weights, self._order, self._mirror = (np.random.default_rng(s) for s in streams)
+        self._projection, self._x, self._validation = _inputs(split, hyperparameters, self.dtype)
+        self._network = Network(
             hyperparameters,
-            n_features=split.train.x.shape[1],
+            n_features=self._x.shape[1],
             n_classes=len(split.class_names),
             rng=weights,
             dtype=dtype,
+            variance=2.0 / split.n_features,
         )
-        self._x: Array = split.train.x.astype(dtype, copy=False)
-        self._labels, self._validation = split.train.labels, split.validation
+        self._labels = split.train.labels
         self._loss = SigmoidCrossEntropy()
+
+    @property
+    def network(self) -> Network:
+        """The network as far as it is trained, on normalised rows: its inputs are folded into it."""
+        return self._network if self._projection is None else self._network.behind(self._projection)
 
     def __iter__(self) -> Iterator[EpochMetrics]:
         """Train epoch by epoch.
@@ -89,9 +99,9 @@ class Training:
             # Overflow is how a diverging training ends; it is told by `Diverged`, not by warnings.
             with np.errstate(over="ignore", invalid="ignore"):
                 train_loss, train_accuracy = self._run_epoch(epoch)
-                self.network.fold()
+                self._network.fold()
                 validation_loss, validation_accuracy = self._evaluate(self._validation)
-                objective = train_loss + self.hyperparameters.weight_decay * self.network.penalty
+                objective = train_loss + self.hyperparameters.weight_decay * self._network.penalty
             yield EpochMetrics(
                 epoch=epoch,
                 objective=objective,
@@ -105,33 +115,68 @@ class Training:
     def _run_epoch(self, epoch: int) -> tuple[float, float]:
         """Train on every row once, in a new order; return the running loss and accuracy."""
         h = self.hyperparameters
-        x, network = self._x, self.network
-        order = self._order.permutation(len(x))
+        x, network, n = self._x, self._network, len(self._labels)
+        order = self._order.permutation(n)
         labels = self._labels[order]
+        if h.mirror:  # the mirror images stand behind the images
+            order += n * self._mirror.integers(2, size=n)
+        rates = self._rates(epoch)
         targets = self._targets(labels)
         logits = np.empty(targets.shape, self.dtype)
         checked = 0
-        for start in range(0, len(x), h.batch_size):
-            stop = min(start + h.batch_size, len(x))
+        for rate, start in zip(rates, range(0, n, h.batch_size), strict=True):
+            stop = min(start + h.batch_size, n)
             out = logits[start:stop]
             out[...] = network.forward(network.take(x, order[start:stop]))
             # The loss itself is taken once per epoch, below, from all logits.
             network.backward(self._loss.gradient(out, targets[start:stop]))
-            network.step(h.learning_rate, h.momentum, h.weight_decay)
-            if stop - checked >= _ROWS_PER_CHECK or stop == len(x):
+            network.step(rate, h.momentum, h.weight_decay)
+            if stop - checked >= _ROWS_PER_CHECK or stop == n:
                 if not np.isfinite(logits[checked:stop]).all():
                     raise Diverged(f"the training diverged in epoch {epoch}: its logits are no longer finite")
                 checked = stop
         return self._loss.forward(logits, targets), _accuracy(logits, labels)
 
+    def _rates(self, epoch: int) -> list[float]:
+        """Return the learning rate of each step of an epoch."""
+        h, steps = self.hyperparameters, -(-len(self._labels) // self.hyperparameters.batch_size)
+        if h.schedule == "constant":
+            return [h.learning_rate] * steps
+        turn = math.pi / (steps * self.epochs)
+        return [0.5 * h.learning_rate * (1.0 + math.cos(turn * (epoch * steps + i))) for i in range(steps)]
+
     def _evaluate(self, part: Part | None) -> tuple[float, float]:
         if part is None:
             return np.nan, np.nan
-        logits = self.network.logits(part.x)
+        logits = self._network.logits(part.x)
         return self._loss.forward(logits, self._targets(part.labels)), _accuracy(logits, part.labels)
 
     def _targets(self, labels: NDArray[np.integer[Any]]) -> Array:
-        return encode_targets(labels, self.network.n_classes, self.dtype)
+        return encode_targets(labels, self._network.n_classes, self.dtype)
+
+
+def _inputs(
+    split: Split, h: Hyperparameters, dtype: np.dtype[Any]
+) -> tuple[Array | None, Array, Part | None]:
+    """Return what is folded away later, training rows (mirror images behind them), and validation."""
+    if h.mirror and split.image_shape is None:
+        raise ValueError("mirror is True, but the rows are no images")
+    split = split.principal(n_axes(h, split.n_features))
+    train, validation = split.train.x, split.validation
+    if split.axes is None:
+        x = np.asarray(train, dtype)
+        if h.mirror:
+            x = np.concatenate([x, mirrored(x, split.image_shape or ())])
+        return None, x, validation
+    scale = split.axes.scale(h.components or split.n_features, h.whitening).astype(dtype)
+    c = len(scale)
+    x = np.empty(((1 + h.mirror) * len(train), c), dtype)
+    np.multiply(train[:, :c], scale, out=x[: len(train)])
+    if h.mirror:
+        np.multiply(x[: len(train)], split.axes.parity[:c], out=x[len(train) :])
+    if validation is not None:
+        validation = Part(validation.x[:, :c] * scale, validation.labels)
+    return split.axes.directions[:, :c] * scale, x, validation
 
 
 def _accuracy(logits: Array, labels: NDArray[np.integer[Any]]) -> float:

@@ -1,10 +1,13 @@
 """Samplers and pruners by the names of `studies.choices`."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import (
@@ -16,6 +19,7 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
+from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.errors import UsageError, UserError
 from studies.choices import PRUNERS, SAMPLERS
@@ -39,7 +43,7 @@ def make_sampler(name: str, *, seed: int, n_trials: int, space: Space) -> BaseSa
         parameters again when a sweep is resumed; those that keep their place in the study (``qmc``,
         ``grid``) need the same seed instead.
     space : Space
-        What ``grid`` takes its values from.
+        What is proposed: Optuna's distributions may be wider, to hold a baseline.
 
     Raises
     ------
@@ -53,21 +57,24 @@ def make_sampler(name: str, *, seed: int, n_trials: int, space: Space) -> BaseSa
         if find_spec(module) is None:
             raise UserError(f'--sampler {name} needs a package more: pip install "fcnet-sweep[{extra}]"')
     here = int(np.random.SeedSequence([seed, n_trials]).generate_state(1)[0])
+    searched = {n: d for n, d in space.items() if not d.single()}
+    ranges = {n: d for n, d in searched.items() if not isinstance(d, CategoricalDistribution)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         match name:
             case "tpe":
-                return TPESampler(seed=here)
+                return Within(space, TPESampler(seed=here), searched)
             case "random":
-                return RandomSampler(seed=here)
+                return Within(space, RandomSampler(seed=here), {})
             case "qmc":
-                return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+                sampler = QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+                return Within(space, sampler, ranges)
             case "grid":
-                return _Grid(grid(space), seed=seed)
+                return Within(space, _Grid(grid(space), seed=seed), {})
             case "gp":
-                return GPSampler(seed=here, warn_independent_sampling=False)
+                return Within(space, GPSampler(seed=here, warn_independent_sampling=False), searched)
             case "cmaes":
-                return CmaEsSampler(seed=here, warn_independent_sampling=False)
+                return Within(space, CmaEsSampler(seed=here, warn_independent_sampling=False), ranges)
             case _:
                 raise _unknown("sampler", name, SAMPLERS)
 
@@ -95,6 +102,58 @@ def _unknown(kind: str, name: str, choices: tuple[str, ...]) -> UsageError:
     return UsageError(f"there is no {kind} {name!r}: choose from {', '.join(choices)}")
 
 
+class Within(BaseSampler):
+    """A sampler that proposes within a stated space, not within what Optuna infers from the trials.
+
+    Parameters
+    ----------
+    space : Space
+        Where every proposal lies; of a single value it is that value.
+    sampler : BaseSampler
+        Whose proposals they are.
+    joint : mapping of str to distribution
+        The part of the space that it proposes as a whole.
+    """
+
+    def __init__(self, space: Space, sampler: BaseSampler, joint: Mapping[str, BaseDistribution]) -> None:
+        self.sampler, self._space, self._joint = sampler, space, dict(sorted(joint.items()))
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return what is proposed as a whole."""
+        return self._joint
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Let the sampler propose it."""
+        return self.sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return the only value, or let the sampler propose one within the space."""
+        within = self._space[param_name]
+        if isinstance(within, CategoricalDistribution) and within.single():
+            return within.choices[0]
+        return self.sampler.sample_independent(study, trial, param_name, within)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Pass it on."""
+        self.sampler.before_trial(study, trial)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Pass it on."""
+        self.sampler.after_trial(study, trial, state, values)
+
+    def reseed_rng(self) -> None:
+        """Pass it on."""
+        self.sampler.reseed_rng()
+
+
 class _Grid(GridSampler):
     """A grid sampler outside of ``study.optimize``, whose end the sweep asks for instead of being stopped."""
 
@@ -109,4 +168,5 @@ class _Grid(GridSampler):
 
 def is_exhausted(study: optuna.Study) -> bool:
     """Tell whether the sampler has nothing left to propose: a grid all of whose points were tried."""
-    return isinstance(study.sampler, _Grid) and study.sampler.is_exhausted(study)
+    sampler = study.sampler.sampler if isinstance(study.sampler, Within) else None
+    return isinstance(sampler, _Grid) and sampler.is_exhausted(study)

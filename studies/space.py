@@ -1,18 +1,25 @@
 """The search space: which values of the hyperparameters a sweep tries."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from math import inf
 from typing import Any
 
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from optuna.trial import BaseTrial
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import BaseTrial, FrozenTrial
 
 from fcnet.errors import UsageError
-from fcnet.hyperparameters import Hyperparameters
+from fcnet.hyperparameters import SCHEDULES, Hyperparameters
 from studies.analysis.axis import Axis
 
-Space = Mapping[str, IntDistribution | FloatDistribution]
+Space = Mapping[str, IntDistribution | FloatDistribution | CategoricalDistribution]
+
+_CHOICES: Mapping[str, tuple[Any, ...]] = {"mirror": (False, True), "schedule": SCHEDULES}
 
 DEFAULT_SPACE: Space = {
     "batch_size": IntDistribution(16, 256, log=True),
@@ -21,10 +28,18 @@ DEFAULT_SPACE: Space = {
     "momentum": FloatDistribution(0.0, 0.98),
     "weight_decay": FloatDistribution(1e-6, 1e-1, log=True),
     "n_layers": IntDistribution(2, 4),
+    "components": IntDistribution(32, 1024, log=True),
+    "whitening": FloatDistribution(0.0, 1.0),
+    "mirror": CategoricalDistribution((True,)),
+    "schedule": CategoricalDistribution(("cosine",)),
 }
+"""What a sweep tries where nothing else is said; a single choice is fixed."""
 
 BASELINE = Hyperparameters()
 """The course report's own configuration: trial 0 of every study."""
+
+# How the network sees its images; the report knew none of these, and may lie outside of what is searched.
+_INPUTS = ("components", "whitening", "mirror", "schedule")
 
 # Beyond these there is nothing, or nothing that would change a training.
 _NATURAL = {
@@ -34,16 +49,22 @@ _NATURAL = {
     "momentum": (0.0, 1.0),
     "weight_decay": (1e-6, inf),
     "n_layers": (1.0, inf),
+    "components": (1.0, inf),
+    "whitening": (0.0, 1.0),
 }
 
 # The report's values, and its fixed ones, for a sweep over a grid.
-_GRID: dict[str, list[float]] = {
+_GRID: dict[str, list[Any]] = {
     "batch_size": [16, 32, 64, 128, 256],
     "learning_rate": [0.001, 0.005, 0.01, 0.05, 0.1],
     "hidden_units": [32, 64, 128, 256, 512],
     "momentum": [BASELINE.momentum],
     "weight_decay": [BASELINE.weight_decay],
     "n_layers": [BASELINE.n_layers],
+    "components": [128],
+    "whitening": [0.5],
+    "mirror": [True, False],
+    "schedule": ["cosine", "constant"],
 }
 
 
@@ -51,7 +72,10 @@ def suggest(trial: BaseTrial, space: Space = DEFAULT_SPACE) -> Hyperparameters:
     """Let a trial choose a value for each hyperparameter of the space."""
     values: dict[str, Any] = {}
     for name, distribution in space.items():
-        if isinstance(distribution, IntDistribution):
+        if isinstance(distribution, CategoricalDistribution):
+            # Optuna takes no other choices later: all of them are named, and the sampler keeps to the space.
+            values[name] = trial.suggest_categorical(name, _CHOICES[name])
+        elif isinstance(distribution, IntDistribution):
             values[name] = trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
         else:
             values[name] = trial.suggest_float(
@@ -60,33 +84,103 @@ def suggest(trial: BaseTrial, space: Space = DEFAULT_SPACE) -> Hyperparameters:
     return Hyperparameters(**values)
 
 
-def axes(distributions: Mapping[str, BaseDistribution]) -> dict[str, Axis]:
-    """Return the ranges of numbers among Optuna's distributions, with the hyperparameters' natural limits."""
+def fitted(space: Space, n_features: int, *, images: bool) -> Space:
+    """Return a space for rows of so many features.
+
+    Raises
+    ------
+    UsageError
+        If it holds mirror images only, and rows are no images.
+    """
+    found = dict(space)
+    components, mirror = found.get("components"), found.get("mirror")
+    if isinstance(components, IntDistribution):
+        low, high = (min(bound, n_features) for bound in (components.low, components.high))
+        found["components"] = IntDistribution(low, high, log=True)
+    if isinstance(mirror, CategoricalDistribution) and not images:
+        if mirror is not DEFAULT_SPACE["mirror"] and False not in mirror.choices:
+            raise UsageError("--range mirror=True: the data are no images; write --range mirror=False")
+        found["mirror"] = CategoricalDistribution((False,))
+    return found
+
+
+def around(space: Space, n_features: int) -> Space:
+    """Return a space with room for the baseline's inputs beside those that are searched."""
+    found = dict(space)
+    if isinstance(components := found.get("components"), IntDistribution):
+        found["components"] = IntDistribution(components.low, n_features, log=True)
+    if isinstance(whitening := found.get("whitening"), FloatDistribution):
+        found["whitening"] = FloatDistribution(BASELINE.whitening, whitening.high)
+    return found
+
+
+def baseline(space: Space, n_features: int) -> Hyperparameters | None:
+    """Return the baseline, or None where the space does not hold it, however its images are seen."""
+    inside = all(
+        distribution._contains(getattr(BASELINE, name))
+        for name, distribution in space.items()
+        if name not in _INPUTS
+    )
+    if not inside:
+        return None
+    return replace(BASELINE, components=n_features) if "components" in space else BASELINE
+
+
+def is_baseline(trial: FrozenTrial) -> bool:
+    """Tell whether a trial has the baseline's hyperparameters: as many components as there can be are all."""
+    report = {name: value for name, value in asdict(BASELINE).items() if name in trial.params}
+    if "components" in report:
+        limits: Any = trial.distributions["components"]
+        report["components"] = limits.high
+    return bool(trial.params) and trial.params == report
+
+
+def axes(space: Mapping[str, BaseDistribution]) -> dict[str, Axis]:
+    """Return the ranges of numbers in a space, with the hyperparameters' natural limits."""
     return {
         name: Axis(d.low, d.high, d.log, isinstance(d, IntDistribution), *_NATURAL.get(name, ()))
-        for name, d in distributions.items()
+        for name, d in space.items()
         if isinstance(d, FloatDistribution | IntDistribution)
     }
 
 
-def baseline(space: Space) -> dict[str, Any] | None:
-    """Return the baseline's parameters, or None where the space does not hold them."""
-    values = asdict(BASELINE)
-    inside = all(distribution._contains(values[name]) for name, distribution in space.items())
-    return values if inside else None
+def numbers(params: Mapping[str, Any]) -> dict[str, float]:
+    """Return hyperparameters as numbers: a choice by its place among the choices."""
+    return {
+        name: float(_CHOICES[name].index(value)) if name in _CHOICES else value
+        for name, value in params.items()
+    }
 
 
-def narrow(space: Space, held: Iterable[Hyperparameters]) -> Space:
-    """Return ranges of the same scales that just hold some configurations."""
+def narrow(held: Iterable[Hyperparameters]) -> Space:
+    """Return ranges that just hold some configurations.
+
+    How images are seen is left out where none of them says anything about it.
+    """
     configurations = [asdict(h) for h in held]
     ranges: dict[str, Any] = {}
-    for name, wide in space.items():
+    for name in (field.name for field in fields(Hyperparameters)):
         values = [values[name] for values in configurations]
-        ranges[name] = type(wide)(min(values), max(values), log=wide.log)
+        if name in _INPUTS and {*values} == {getattr(BASELINE, name)}:
+            continue
+        if name in _CHOICES:
+            ranges[name] = CategoricalDistribution(tuple(c for c in _CHOICES[name] if c in values))
+        else:
+            wide: Any = _RANGES[name]
+            ranges[name] = type(wide)(min(values), max(values), log=wide.log)
     return ranges
 
 
-def grid(space: Space) -> dict[str, list[float]]:
+_RANGES: Space = {
+    **DEFAULT_SPACE,
+    "components": IntDistribution(32, 1024, log=True),
+    "whitening": FloatDistribution(0.0, 1.0),
+    **{name: CategoricalDistribution(choices) for name, choices in _CHOICES.items()},
+}
+"""Every hyperparameter, with a range or choices of it."""
+
+
+def grid(space: Space) -> dict[str, list[Any]]:
     """Return the report's values that lie in the space, per hyperparameter.
 
     Raises
@@ -94,11 +188,13 @@ def grid(space: Space) -> dict[str, list[float]]:
     UsageError
         If none of a hyperparameter's values does.
     """
-    values = {
-        name: [v for v in _GRID[name] if distribution._contains(v)] for name, distribution in space.items()
-    }
-    for name, inside in values.items():
-        if not inside:
+    values = {}
+    for name, distribution in space.items():
+        if isinstance(distribution, CategoricalDistribution):
+            values[name] = list(distribution.choices)
+            continue
+        values[name] = [v for v in _GRID[name] if distribution._contains(v)]
+        if not values[name]:
             raise UsageError(
                 f"no value of the grid for {name} ({', '.join(map(str, _GRID[name]))}) lies in its range:"
                 " widen --range or choose another --sampler"
@@ -106,13 +202,13 @@ def grid(space: Space) -> dict[str, list[float]]:
     return values
 
 
-def narrowed(ranges: list[str]) -> Space:
+def narrowed(ranges: Sequence[str]) -> Space:
     """Return the default space with other ranges.
 
     Parameters
     ----------
-    ranges : list of str
-        Each ``NAME=LOW:HIGH``.
+    ranges : sequence of str
+        Each ``NAME=LOW:HIGH``, or ``NAME=VALUE`` to fix one; choices are separated by commas.
 
     Raises
     ------
@@ -122,19 +218,29 @@ def narrowed(ranges: list[str]) -> Space:
     space = dict(DEFAULT_SPACE)
     for text in ranges:
         name, _, bounds = text.partition("=")
-        if name not in space:
+        if name not in _RANGES:
             raise UsageError(
-                f"--range {text}: no hyperparameter is called {name!r}; there are {', '.join(space)}"
+                f"--range {text}: no hyperparameter is called {name!r}; there are {', '.join(_RANGES)}"
             )
-        old = space[name]
+        old = space.get(name, _RANGES[name])
+        if isinstance(old, CategoricalDistribution):
+            by_word = {str(choice): choice for choice in _CHOICES[name]}
+            words = bounds.split(",")
+            if not {*words} <= {*by_word}:
+                known = ",".join(by_word)
+                raise UsageError(
+                    f"--range {text} names no choice of {name}: write {name}={known} or one of them"
+                )
+            space[name] = CategoricalDistribution(tuple(c for word, c in by_word.items() if word in words))
+            continue
         kind: Any = type(old)
         number: Any = int if isinstance(old, IntDistribution) else float
         example = f"write NAME=LOW:HIGH, for example {name}={old.low:g}:{old.high:g}"
         ends = bounds.split(":")
-        if len(ends) != 2:
+        if len(ends) not in (1, 2):
             raise UsageError(f"--range {text} does not name two ends: {example}")
         try:
-            low, high = map(number, ends)
+            low, high = number(ends[0]), number(ends[-1])
             new = kind(low, high, log=old.log)
             for bound in (low, high):
                 Hyperparameters(**{name: bound})
@@ -146,25 +252,49 @@ def narrowed(ranges: list[str]) -> Space:
 
 def describe(space: Space) -> dict[str, str]:
     """Return each range as text, for the facts that a study keeps and the sentences that name them."""
-    return {name: f"{d.low:g}..{d.high:g}{' (log)' if d.log else ''}" for name, d in space.items()}
+    return {
+        name: ", ".join(map(str, d.choices))
+        if isinstance(d, CategoricalDistribution)
+        else f"{d.low:g}..{d.high:g}{' (log)' if d.log else ''}"
+        for name, d in space.items()
+    }
 
 
 def ranges(words: Mapping[str, str]) -> dict[str, str]:
-    """Return the ranges that `describe` put in words and that are not the default ones, as ``LOW:HIGH``."""
+    """Return the ranges that `describe` put in words, as ``--range`` takes them, without the default ones."""
     default = describe(DEFAULT_SPACE)
     return {
-        name: text.partition(" ")[0].replace("..", ":")
+        name: text.replace(", ", ",").partition(" ")[0].replace("..", ":")
         for name, text in words.items()
         if text != default.get(name)
     }
 
 
+def within(
+    distributions: Mapping[str, BaseDistribution], words: Mapping[str, str]
+) -> dict[str, BaseDistribution]:
+    """Return distributions with the ends of the ranges that `describe` put in words."""
+    found = dict(distributions)
+    for name, text in words.items():
+        d = found.get(name)
+        if isinstance(d, FloatDistribution | IntDistribution) and ".." in text:
+            low, high, _ = _ends(text)
+            number: Any = int if isinstance(d, IntDistribution) else float
+            kind: Any = type(d)
+            found[name] = kind(number(low), number(high), log=d.log)
+    return found
+
+
 def contains(wide: Mapping[str, str], narrow: Mapping[str, str]) -> bool:
     """Tell whether every range that `describe` put in words lies within another one of the same scale."""
-    return wide.keys() == narrow.keys() and all(
-        old[2] == new[2] and new[0] <= old[0] and old[1] <= new[1]
-        for old, new in ((_ends(narrow[name]), _ends(wide[name])) for name in narrow)
-    )
+    return wide.keys() == narrow.keys() and all(_holds(wide[name], narrow[name]) for name in narrow)
+
+
+def _holds(wide: str, narrow: str) -> bool:
+    if ".." not in narrow:
+        return {*narrow.split(", ")} <= {*wide.split(", ")}
+    new, old = _ends(wide), _ends(narrow)
+    return old[2] == new[2] and new[0] <= old[0] and old[1] <= new[1]
 
 
 def _ends(words: str) -> tuple[float, float, str]:

@@ -92,7 +92,7 @@ class OfSplit(Asked):
         super().__init__(total, **options)
         self.facts, self._split, self.may_prune = facts(epochs=epochs), split, may_prune
 
-    def split(self, wish):
+    def split(self, hyperparameters, wish):
         return self._split
 
 

@@ -108,6 +108,11 @@ class Dataset:
         return cls(name, *development, tuple(class_names), shape, _test=test)
 
     @property
+    def are_images(self) -> bool:
+        """Whether an image has rows and columns, so that it can be mirrored."""
+        return self.image_shape is not None and len(self.image_shape) in (2, 3)
+
+    @property
     def test_size(self) -> int:
         """Number of images in the test part."""
         return len(self._test[1])
@@ -184,4 +189,5 @@ class Dataset:
             fingerprint=self.fingerprint,
             protocol=protocol,
             seed=seed,
+            image_shape=self.image_shape if self.are_images else None,
         )

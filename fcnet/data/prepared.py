@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import platformdirs
+from threadpoolctl import threadpool_limits
 
 from fcnet.data.dataset import Dataset
 from fcnet.data.holding import drop, flush_folder, hold
@@ -20,7 +21,7 @@ _ABANDONED_SECONDS = 3600.0  # a temporary folder that old belongs to a process 
 _kept: dict[Path, int] = {}  # descriptors that hold what this process has prepared or found
 
 
-def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0) -> Path:
+def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0, n_axes: int = 0) -> Path:
     """Prepare a split in the user's cache, unless it is there already.
 
     Parameters
@@ -31,6 +32,8 @@ def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0) 
         See `Dataset.split`.
     seed : int, default=0
         See `Dataset.split`.
+    n_axes : int, default=0
+        See `Split.principal`.
 
     Returns
     -------
@@ -43,7 +46,7 @@ def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0) 
     UserError
         If neither the cache nor the temporary folder can hold the data.
     """
-    name = f"{dataset.fingerprint}-{protocol}-{seed}-v{FORMAT}"
+    name = f"{dataset.fingerprint}-{protocol}-{seed}-{n_axes}-v{FORMAT}"
     cache = platformdirs.user_cache_path("fcnet") / "splits"
     ready = cache / name
     if _usable(ready):
@@ -51,7 +54,8 @@ def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0) 
             os.utime(ready)  # the cache drops what was not used for longest
             _keep(ready)
             return ready
-    split = dataset.split(protocol, seed=seed)
+    with threadpool_limits(1):  # the same bits whatever the number of cores
+        split = dataset.split(protocol, seed=seed).principal(n_axes)
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _write(split, ready)

@@ -5,7 +5,7 @@ import json
 import os
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from fcnet.data.holding import hold
 from fcnet.errors import UserError
+from fcnet.inputs import Axes
 
 PROTOCOLS = ("holdout", "report", "final")
 HOLDOUT_SHARE = 0.2
-FORMAT = 1  # of a prepared folder, and of the numbers in it: raise it when either changes
+FORMAT = 2  # of a prepared folder, and of the numbers in it: raise it when either changes
 ABOUT = "split.json"  # in a prepared folder: what it holds
 _SPLIT_STREAM = 0x5911  # keeps the split's random stream apart from those of weights and shuffling
 _ROWS_AT_ONCE = 1024
@@ -101,6 +102,10 @@ class Split:
         How the parts were chosen.
     seed : int
         Seed that drew the holdout.
+    image_shape : tuple of int or None
+        Channels, rows and columns of one image, if rows are images that can be mirrored.
+    axes : Axes or None
+        Where rows are given by their coordinates along these, see `principal`.
 
     Examples
     --------
@@ -123,6 +128,41 @@ class Split:
     fingerprint: str
     protocol: str
     seed: int
+    image_shape: tuple[int, ...] | None = None
+    axes: Axes | None = field(default=None, repr=False)
+    _principal: dict[int, Self] = field(default_factory=dict, repr=False)
+
+    @property
+    def n_features(self) -> int:
+        """Number of values of a raw row."""
+        return len(self.normalisation.mean)
+
+    def principal(self, n_axes: int) -> Self:
+        """Return this split with its rows in the principal axes of its training rows, found once.
+
+        Parameters
+        ----------
+        n_axes : int
+            How many axes at most; 0 returns the split as it is.
+
+        Returns
+        -------
+        Split
+            `validation` is projected on axes in which it has no part.
+        """
+        if n_axes == 0 or (self.axes is not None and n_axes <= len(self.axes)):
+            return self
+        if n_axes not in self._principal:
+            axes = Axes.fit(self.train.x, self.image_shape, n_axes=n_axes)
+            projected = [
+                None if part is None else Part(axes.project(part.x), part.labels)
+                for part in (self.train, self.validation)
+            ]
+            assert projected[0] is not None
+            self._principal[n_axes] = replace(
+                self, train=projected[0], validation=projected[1], axes=axes, _principal={}
+            )
+        return self._principal[n_axes]
 
     def _arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         yield "train_x", self.train.x
@@ -132,6 +172,10 @@ class Split:
             yield "validation_labels", self.validation.labels
         yield "mean", self.normalisation.mean
         yield "scale", self.normalisation.scale
+        if self.axes is not None:
+            yield "directions", self.axes.directions
+            yield "variances", self.axes.variances
+            yield "parity", self.axes.parity
 
     def save(self, folder: Path) -> None:
         """Write the split into an existing empty folder, flushed to disk; `open` reads it back."""
@@ -147,6 +191,7 @@ class Split:
             "fingerprint": self.fingerprint,
             "protocol": self.protocol,
             "seed": self.seed,
+            "image_shape": self.image_shape,
             "shapes": shapes,
         }
         with (folder / ABOUT).open("w", encoding="utf-8") as text:
@@ -175,6 +220,10 @@ class Split:
                 validation = None
                 if "validation_x" in arrays:
                     validation = Part(arrays["validation_x"], arrays["validation_labels"])
+                axes = None
+                if "directions" in arrays:
+                    axes = Axes(arrays["directions"], arrays["variances"], arrays["parity"])
+                shape = about["image_shape"]
                 split = cls(
                     train=Part(arrays["train_x"], arrays["train_labels"]),
                     validation=validation,
@@ -183,6 +232,8 @@ class Split:
                     fingerprint=about["fingerprint"],
                     protocol=about["protocol"],
                     seed=about["seed"],
+                    image_shape=None if shape is None else tuple(shape),
+                    axes=axes,
                 )
                 weakref.finalize(split, undo.pop_all().close)
                 return split

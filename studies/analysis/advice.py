@@ -55,7 +55,8 @@ def edges(params: Mapping[str, float], axes: Mapping[str, Axis]) -> list[Edge]:
     params : mapping of str to float
         The winner's hyperparameters.
     axes : mapping of str to Axis
-        The ranges that were searched; a single value is passed over, and an end at its natural limit.
+        The ranges that were searched; a single value is passed over, an end at its natural limit,
+        and a value outside of its range: the baseline's inputs may be.
     """
     found = []
     for name, axis in axes.items():
@@ -63,10 +64,10 @@ def edges(params: Mapping[str, float], axes: Mapping[str, Axis]) -> list[Edge]:
             continue
         value, low, high = params[name], axis.low, axis.high
         position = float(axis.to_unit([value])[0])
-        if position <= EDGE and low > axis.least:
+        if -EDGE <= position <= EDGE and low > axis.least:
             wider = f"{_plain(_wider(axis, up=False))}:{_plain(high)}"
             found.append(Edge(name, value, "lower", low, high, wider))
-        elif position >= 1 - EDGE and high < axis.most:
+        elif 1 - EDGE <= position <= 1 + EDGE and high < axis.most:
             wider = f"{_plain(low)}:{_plain(_wider(axis, up=True))}"
             found.append(Edge(name, value, "upper", low, high, wider))
     return found

@@ -70,6 +70,7 @@ def run(options: Options) -> int:
 
 def _marginal(options: Options) -> dict[str, Marginal] | None:
     """Return what the ordinary sweep of that name lets one expect; None if there is none."""
+    from studies import record
     from studies.api import open_study
     from studies.experiments.marginal import marginal_effects
 
@@ -77,4 +78,4 @@ def _marginal(options: Options) -> dict[str, Marginal] | None:
         study = open_study(options.storage, options.study)
     except UserError:
         return None
-    return marginal_effects(study.get_trials(deepcopy=False))
+    return marginal_effects(study.get_trials(deepcopy=False), record.read(study).facts.space)

@@ -51,5 +51,10 @@ def figure_and_note(study: Study) -> tuple[Figure | None, str]:
     from studies.experiments.marginal import effects_info
     from studies.views.figures.marginals import effects_figure
 
-    info = effects_info(study.get_trials(deepcopy=False), noise=summary.noise, label=summary.data.name)
+    info = effects_info(
+        study.get_trials(deepcopy=False),
+        noise=summary.noise,
+        label=summary.data.name,
+        space=kept.facts.space,
+    )
     return effects_figure(info), note.sweep_note(summary)

@@ -1,5 +1,6 @@
 """What an experiment is: the trainings that it wants of a study, and what it concludes from them."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.data import Dataset, shared_split
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.inputs import n_axes
 from fcnet.metrics import EpochMetrics
 from studies.record import Facts, Source, Wish
 from studies.space import Space
@@ -65,7 +67,8 @@ class Experiment(ABC, Generic[_Result_co]):
 
     def __init__(self, name: str, facts: Facts, dataset: Dataset, source: Source, space: Space) -> None:
         self.name, self.facts, self.dataset, self.source, self.space = name, facts, dataset, source, space
-        self._splits: dict[int, Path] = {}
+        self._splits: dict[tuple[int, int], Path] = {}
+        self._preparing = threading.Lock()
 
     def prepare(self, study: Study) -> None:
         """Give the study the sampler and the pruner that it needs; here nothing is ever proposed."""
@@ -94,13 +97,15 @@ class Experiment(ABC, Generic[_Result_co]):
     def conclude(self, study: Study) -> _Result_co:
         """Draw the conclusion from the trials, with the exclusive right, and write what is to be kept."""
 
-    def split(self, wish: Wish) -> Path:
+    def split(self, hyperparameters: Hyperparameters, wish: Wish) -> Path:
         """Return the folder of the prepared split that a training sees."""
-        if wish.split_seed not in self._splits:
-            self._splits[wish.split_seed] = shared_split(
-                self.dataset, self.facts.protocol, seed=wish.split_seed
-            )
-        return self._splits[wish.split_seed]
+        axes = n_axes(hyperparameters, self.dataset.images.shape[1])
+        with self._preparing:  # once, whoever asks first
+            if (wish.split_seed, axes) not in self._splits:
+                self._splits[wish.split_seed, axes] = shared_split(
+                    self.dataset, self.facts.protocol, seed=wish.split_seed, n_axes=axes
+                )
+            return self._splits[wish.split_seed, axes]
 
     def model(self, hyperparameters: Hyperparameters, wish: Wish) -> Path | None:
         """Return where a trained network is saved; None if nobody needs it."""

@@ -58,7 +58,7 @@ class Objective:
             hyperparameters,
             epochs=experiment.facts.epochs,
             seed=wished.seed or 0,
-            split=experiment.split(wished),
+            split=experiment.split(hyperparameters, wished),
             may_stop=may_prune,
             model=experiment.model(hyperparameters, wished),
         )

@@ -180,7 +180,8 @@ class Runner:
         wanted = experiment.enqueue(trials)
         new = [each for each in wanted if each not in self._asked]
         for each in new:
-            self.study.enqueue_trial(asdict(each.hyperparameters), user_attrs=kept_wish(each.wish))
+            params = {name: v for name, v in asdict(each.hyperparameters).items() if v is not None}
+            self.study.enqueue_trial(params, user_attrs=kept_wish(each.wish))
             self._asked.add(each)  # not before: where the right is lost on the way, all this begins anew
         if new:
             trials = self.study.get_trials(deepcopy=False)

@@ -110,7 +110,6 @@ class Confirm(Experiment[Confirmation]):
             return []
         seed = self.seeds[values.shape[1]]
         wish = Wish(seed=seed, split_seed=seed)
-        self.split(wish)  # prepared once, before all workers want it
         held = {_key(trial) for trial in trials if trial.state != TrialState.FAIL}
         return [
             Wanted(self.configurations[i], msgspec.structs.replace(wish, origin=self.chosen[i].number))
@@ -241,7 +240,7 @@ class Confirm(Experiment[Confirmation]):
     @cached_property
     def _rows(self) -> tuple[int, int]:
         """Return how many images judge a training, and how many it is trained on."""
-        split = Split.open(self.split(Wish(split_seed=self.seeds[0])))
+        split = Split.open(self.split(self.configurations[0], Wish(split_seed=self.seeds[0])))
         assert split.validation is not None
         return len(split.validation.labels), len(split.train.labels)
 

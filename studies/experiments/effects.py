@@ -26,7 +26,7 @@ from studies.experiments.one_factor import (
     controlled_info,
 )
 from studies.record import ONE_FACTOR, Facts, Protocol, Source, Wish
-from studies.space import DEFAULT_SPACE, Space, describe, narrow
+from studies.space import Space, describe, narrow
 
 MEASURES = {
     "holdout": "validation accuracy of the last epoch",
@@ -175,7 +175,7 @@ class Effects(Experiment[Findings]):
 
 def experiment_space() -> Space:
     """Return ranges that just hold the experiments' values; fixed hyperparameters have a single one."""
-    return narrow(DEFAULT_SPACE, configurations())
+    return narrow(configurations())
 
 
 def findings(study: Study) -> Findings:

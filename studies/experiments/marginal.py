@@ -1,16 +1,16 @@
 """What an ordinary sweep shows of its three main hyperparameters and of its progress, as plain data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from fcnet.hyperparameters import Hyperparameters
 from studies.analysis.scores import distance_from_best
 from studies.analysis.surrogate import MIN_TRIALS, Effect, Surrogate
 from studies.analysis.thinning import thinned
-from studies.space import axes
+from studies.space import axes, is_baseline, numbers, within
 
 FACTORS = ("batch_size", "learning_rate", "hidden_units")
 """The hyperparameters that get a panel each."""
@@ -27,7 +27,7 @@ class Point:
 
     trial: int
     accuracy: float
-    params: Mapping[str, float]
+    params: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class EffectsInfo:
     panels: list[Panel]
     points: list[Point]
     progress: ProgressInfo
-    pruned: list[Mapping[str, float]]
+    pruned: list[Mapping[str, Any]]
     n_complete: int
     n_pruned: int
     best: Point | None = None
@@ -129,7 +129,11 @@ def records(points: Sequence[Point]) -> list[Point]:
 
 
 def effects_info(
-    trials: Sequence[FrozenTrial], *, noise: float | None = None, label: str = ""
+    trials: Sequence[FrozenTrial],
+    *,
+    noise: float | None = None,
+    label: str = "",
+    space: Mapping[str, str] | None = None,
 ) -> EffectsInfo:
     """Collect the points and fit the trends.
 
@@ -141,6 +145,8 @@ def effects_info(
         Standard deviation of a single training, as a fraction, where it has been measured.
     label : str, default=""
         Data and protocol, for the title.
+    space : mapping of str to str, optional
+        The ranges that were searched, in words, where they are not those of Optuna's distributions.
     """
     complete = sorted(
         (t for t in trials if t.state == TrialState.COMPLETE and np.isfinite(t.value or 0.0)),
@@ -148,14 +154,13 @@ def effects_info(
     )
     points = [Point(t.number, 100.0 * (t.value or 0.0), t.params) for t in complete]
     best = max(points, key=lambda p: (p.accuracy, -p.trial), default=None)
-    report = asdict(Hyperparameters())
-    baseline = next((p for p in points if p.params and p.params.items() <= report.items()), None)
+    baseline = next((p for p, t in zip(points, complete, strict=True) if is_baseline(t)), None)
     pruned = [t for t in trials if t.state == TrialState.PRUNED]
     finished = [t.number for t in [*complete, *pruned]]
     width = None if noise is None else 100.0 * distance_from_best(noise, len(points))
     drawn = [points[i] for i in thinned([p.accuracy for p in points], MAX_POINTS)]
     return EffectsInfo(
-        panels=_panels(complete),
+        panels=_panels(complete, space or {}),
         points=drawn,
         progress=ProgressInfo(drawn, records(points), max(finished, default=0), width),
         pruned=[t.params for t in pruned[:: 2 * len(pruned) // MAX_POINTS + 1]],
@@ -186,9 +191,11 @@ class Marginal:
     tuned: list[Expected]
 
 
-def marginal_effects(trials: Sequence[FrozenTrial]) -> dict[str, Marginal] | None:
+def marginal_effects(
+    trials: Sequence[FrozenTrial], space: Mapping[str, str] | None = None
+) -> dict[str, Marginal] | None:
     """Return the effects of the main hyperparameters in an ordinary sweep; None with too few trials."""
-    panels = effects_info(trials).panels
+    panels = effects_info(trials, space=space).panels
     found = {
         p.name: Marginal(_expected(p.average), _expected(p.tuned)) for p in panels if p.average and p.tuned
     }
@@ -202,12 +209,14 @@ def _expected(trend: Trend) -> list[Expected]:
     ]
 
 
-def _panels(complete: Sequence[FrozenTrial]) -> list[Panel]:
-    space = axes(complete[-1].distributions) if complete else {}
+def _panels(complete: Sequence[FrozenTrial], words: Mapping[str, str]) -> list[Panel]:
+    space = axes(within(complete[-1].distributions, words)) if complete else {}
     surrogate = None
     if len(complete) >= MIN_TRIALS:
         shared = {n: axis for n, axis in space.items() if all(n in t.params for t in complete)}
-        surrogate = Surrogate([t.params for t in complete], [t.value or 0.0 for t in complete], shared)
+        surrogate = Surrogate(
+            [numbers(t.params) for t in complete], [t.value or 0.0 for t in complete], shared
+        )
     panels = []
     for name in FACTORS:
         if name not in space:

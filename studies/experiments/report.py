@@ -16,7 +16,7 @@ from studies.analysis.scores import summarise
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments.effects import summary_as_json
 from studies.record import REPORT, Facts, Protocol, Source, Wish
-from studies.space import BASELINE, DEFAULT_SPACE, describe, narrow
+from studies.space import BASELINE, describe, narrow
 
 REPORTED = {
     "first": {"epoch": 0, "train_loss": 0.5875, "train_accuracy": 0.6913, "validation_accuracy": 0.7465},
@@ -121,7 +121,7 @@ class Report(Experiment[Reproduction]):
         n_seeds: int = 1,
         see: Callable[[int, EpochMetrics], None] = lambda seed, epoch: None,
     ) -> None:
-        space = narrow(DEFAULT_SPACE, [BASELINE])
+        space = narrow([BASELINE])
         facts = Facts(
             data=dataset.fingerprint,
             data_name=dataset.name,

@@ -15,7 +15,7 @@ from fcnet.metrics import EpochMetrics
 from studies import record
 from studies.execution.experiment import Experiment, Wanted
 from studies.record import Source, Trained, Wish
-from studies.space import DEFAULT_SPACE, narrow
+from studies.space import narrow
 
 TOLERANCE = {"accuracy": 0.02, "loss": 0.05, "objective": 0.05}
 """Largest differences in another environment: of accuracies as fractions, of the others relative to the
@@ -105,7 +105,7 @@ class Reproduce(Experiment[Reproduced]):
         configuration, self.wish = record.configuration(self.trial), record.wish(self.trial)
         self.configuration = configuration
         facts = record.read(study).facts
-        super().__init__("reproduce", facts, dataset, source, narrow(DEFAULT_SPACE, [configuration]))
+        super().__init__("reproduce", facts, dataset, source, narrow([configuration]))
         self.diverged = "diverged" in record.reason(self.trial)
         # What was pruned is stopped where it was.
         self.may_prune = self.before.digest is None and not self.diverged

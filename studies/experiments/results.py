@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from optuna.study import Study
@@ -13,7 +13,7 @@ from studies import record
 from studies.analysis.scores import Score, confirmed_score, measured_score, noise_floor
 from studies.program import command
 from studies.record import Confirmation, Kept, Opening
-from studies.space import BASELINE
+from studies.space import is_baseline
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,7 @@ def require_trial(study: Study, number: int) -> FrozenTrial:
 
 def baseline_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """Return the first complete trial with the course report's configuration."""
-    report = asdict(BASELINE)
-    return next((t for t in trials if t.state == TrialState.COMPLETE and t.params == report), None)
+    return next((t for t in trials if t.state == TrialState.COMPLETE and is_baseline(t)), None)
 
 
 def winner_of(study: Study) -> tuple[FrozenTrial, str]:

@@ -16,7 +16,7 @@ from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.results import best_trial, noise_of
 from studies.record import Facts, Kept, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
-from studies.space import BASELINE, DEFAULT_SPACE, Space, axes, baseline, describe, ranges
+from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, describe, fitted, ranges, within
 
 REPEATS = 4
 """Repeats that `Plan.until_flat` asks for; with the first training they make five of one configuration."""
@@ -95,14 +95,17 @@ class Search(Experiment[Study]):
     title = "The sweep"
 
     def __init__(self, plan: Plan, dataset: Dataset, source: Source) -> None:
+        n_features = dataset.images.shape[1]
+        self.searched = fitted(plan.space, n_features, images=dataset.are_images)
         facts = Facts(
             data=dataset.fingerprint,
             data_name=dataset.name,
             protocol="holdout",
             epochs=plan.epochs,
-            space=describe(plan.space),
+            space=describe(self.searched),
         )
-        super().__init__(plan.study, facts, dataset, source, plan.space)
+        super().__init__(plan.study, facts, dataset, source, around(self.searched, n_features))
+        self._baseline = baseline(self.searched, n_features)
         self.plan, self.seed, self.timeout = plan, plan.seed, plan.timeout
         self.may_prune = plan.pruner != "none"
         self._study: Study | None = None
@@ -110,14 +113,14 @@ class Search(Experiment[Study]):
     def prepare(self, study: Study) -> None:
         """Set sampler and pruner; a resumed sweep must not be proposed the same parameters again."""
         plan, n_trials = self.plan, len(study.get_trials(deepcopy=False))
-        study.sampler = make_sampler(plan.sampler, seed=plan.seed, n_trials=n_trials, space=plan.space)
+        study.sampler = make_sampler(plan.sampler, seed=plan.seed, n_trials=n_trials, space=self.searched)
         study.pruner = make_pruner(plan.pruner, epochs=plan.epochs)
         self._study = study
 
     def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
         """Want the baseline first, and repeats of the first trial where the noise must be measured."""
         if not trials:
-            return [Wanted(BASELINE, Wish())] if baseline(self.space) else []
+            return [] if self._baseline is None else [Wanted(self._baseline, Wish())]
         if not self.plan.until_flat or noise_of(trials, self._confirmation()) is not None:
             return []
         first = next((t for t in trials if t.state == TrialState.COMPLETE), None)
@@ -155,7 +158,7 @@ def advise(study: Study) -> Advice:
     """Collect what the trials of a study say about further trials: edges, outlook, importances."""
     kept, trials = record.read(study), study.get_trials(deepcopy=False)
     best, noise = best_trial(trials), noise_of(trials, kept.confirmation)
-    found = [] if best is None else edges(best.params, axes(best.distributions))
+    found = [] if best is None else edges(best.params, axes(within(best.distributions, kept.facts.space)))
     return Advice(
         warnings=[edge.sentence() for edge in found],
         wider=_wider(kept, trials, {edge.name: edge.wider for edge in found}) if found else [],

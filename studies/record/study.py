@@ -28,6 +28,8 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 Amount = Annotated[float, Meta(ge=0, lt=1e300)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
+Value = float | bool | str
+"""Of a hyperparameter."""
 _T = TypeVar("_T")
 
 
@@ -122,7 +124,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     """
 
     trial: Count
-    params: dict[str, float]
+    params: dict[str, Value]
     values: list[Fraction]
     baseline: bool = False
     search: float | None = None
@@ -208,7 +210,7 @@ class Final(Struct, frozen=True, kw_only=True):
     """
 
     trial: Count
-    params: dict[str, float]
+    params: dict[str, Value]
     seeds: list[int]
     test_accuracy: Accuracies
     validation_accuracy: float | None

@@ -19,6 +19,7 @@ from studies.views.figures.panels import (
     rounded,
     title_below,
 )
+from studies.views.words import number
 
 
 def effects_figure(info: EffectsInfo) -> go.Figure:
@@ -110,7 +111,7 @@ def _traces(info: EffectsInfo, panel: Panel) -> list[go.Scatter]:
         (info.best, "best trial", "star", 15, GOLD),
     ):
         if point is not None and panel.name in point.params:
-            settings = "<br>".join(f"{k} {v:.4g}" for k, v in point.params.items())
+            settings = "<br>".join(f"{k} {number(v)}" for k, v in point.params.items())
             traces.append(
                 go.Scatter(
                     x=[rounded(point.params[panel.name])],
