@@ -1,9 +1,9 @@
 """Whole sweeps over several spaces on the same data: what each costs, and what its winner is worth.
 
-``python -m benchmarks.spaces DATA --seeds 5 --minutes 60`` sweeps each space with each seed, 100 trials on two
-workers, trains the winner anew with five fresh seeds on all development images and tests it. Winners are taken by
-their validation score alone. DATA should be images whose test part may be looked at: nothing is chosen on those
-that results are reported on.
+``python -m benchmarks.spaces DATA --seeds 5 --minutes 60`` sweeps each space with each seed, 100 trials on
+two workers, trains the winner anew with five fresh seeds on all development images and tests it. Winners are
+taken by their validation score alone. DATA should be images whose test part may be looked at: nothing is
+chosen on those that results are reported on.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def swept(data: str, ranges: list[str], seed: int, trials: int, options: list[st
             "validation": 100 * best["value"],
             "test": 100 * final["test_accuracy"]["mean"],
             "std": 100 * final["test_accuracy"]["std"],
-            "ensemble": 100 * final["ensemble_accuracy"]["mean"],
+            "ensemble": 100 * final["ensemble_accuracy"],
         }
 
 

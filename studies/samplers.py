@@ -134,7 +134,7 @@ class Within(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Return the only value, or let the sampler propose one within the space."""
-        within = self._space[param_name]
+        within = self._space.get(param_name, param_distribution)
         if isinstance(within, CategoricalDistribution) and within.single():
             return within.choices[0]
         return self.sampler.sample_independent(study, trial, param_name, within)

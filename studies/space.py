@@ -73,7 +73,6 @@ def suggest(trial: BaseTrial, space: Space = DEFAULT_SPACE) -> Hyperparameters:
     values: dict[str, Any] = {}
     for name, distribution in space.items():
         if isinstance(distribution, CategoricalDistribution):
-            # Optuna takes no other choices later: all of them are named, and the sampler keeps to the space.
             values[name] = trial.suggest_categorical(name, _CHOICES[name])
         elif isinstance(distribution, IntDistribution):
             values[name] = trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
@@ -105,8 +104,11 @@ def fitted(space: Space, n_features: int, *, images: bool) -> Space:
 
 
 def around(space: Space, n_features: int) -> Space:
-    """Return a space with room for the baseline's inputs beside those that are searched."""
-    found = dict(space)
+    """Return Optuna's distributions for a space, with room for the baseline's inputs.
+
+    Optuna takes no other choices later, so that all of them are named; the sampler keeps to the space.
+    """
+    found = {n: CategoricalDistribution(_CHOICES[n]) if n in _CHOICES else d for n, d in space.items()}
     if isinstance(components := found.get("components"), IntDistribution):
         found["components"] = IntDistribution(components.low, n_features, log=True)
     if isinstance(whitening := found.get("whitening"), FloatDistribution):

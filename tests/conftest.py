@@ -194,12 +194,12 @@ def login(server, database):
 @pytest.fixture
 def opened(storage):
     """Return a new database and a study in it whose sampler is random."""
-    from studies.samplers import make_sampler
-    from studies.space import DEFAULT_SPACE
+    from optuna.samplers import RandomSampler
+
     from studies.storage.study import open_study
 
     study = open_study(storage, "sweep", facts=facts())
-    study.sampler = make_sampler("random", seed=0, n_trials=0, space=DEFAULT_SPACE)
+    study.sampler = RandomSampler(seed=0)
     return storage, study
 
 

@@ -1,6 +1,7 @@
 """The best so far, trial by trial: the row under the panels, and the band in which differences are noise."""
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +10,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from studies.analysis.scores import distance_from_best
 from studies.experiments.marginal import MAX_POINTS, Point, effects_info, records
-from studies.space import BASELINE, DEFAULT_SPACE
+from studies.space import DEFAULT_SPACE, around, baseline
 from studies.views.figures.marginals import effects_figure
 
+BASE, PROPOSED = asdict(baseline(DEFAULT_SPACE, 3072)), dict(around(DEFAULT_SPACE, 3072))
 WIDTH = 100 * distance_from_best(0.004, 4)  # in points, of four trials
 
 
@@ -22,8 +24,8 @@ def trials(*accuracies: float | None) -> list[FrozenTrial]:
         trial = create_trial(
             state=TrialState.PRUNED if accuracy is None else TrialState.COMPLETE,
             value=None if accuracy is None else accuracy / 100,
-            params={name: getattr(BASELINE, name) for name in DEFAULT_SPACE},
-            distributions=dict(DEFAULT_SPACE),
+            params=BASE,
+            distributions=PROPOSED,
         )
         trial.number = number
         trial.datetime_start = trial.datetime_complete = datetime(2026, 1, 1)

@@ -1,6 +1,7 @@
 """The sweep's three panels: plain data first, then the figure."""
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +12,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from studies.analysis.scores import distance_from_best
 from studies.analysis.surrogate import MIN_TRIALS
 from studies.experiments.marginal import MAX_POINTS, effects_info
-from studies.space import BASELINE, DEFAULT_SPACE, axes
+from studies.space import DEFAULT_SPACE, around, axes, baseline
 from studies.views.figures.marginals import effects_figure
 
-BASE = {name: getattr(BASELINE, name) for name in DEFAULT_SPACE}
+BASE, PROPOSED = asdict(baseline(DEFAULT_SPACE, 3072)), dict(around(DEFAULT_SPACE, 3072))
 
 
 def trial(number: int, accuracy: float | None, **params: Any) -> FrozenTrial:
@@ -23,7 +24,7 @@ def trial(number: int, accuracy: float | None, **params: Any) -> FrozenTrial:
         state=TrialState.PRUNED if accuracy is None else TrialState.COMPLETE,
         value=accuracy,
         params={**BASE, **params},
-        distributions=dict(DEFAULT_SPACE),
+        distributions=PROPOSED,
     )
     made.number = number
     made.datetime_start = made.datetime_complete = datetime(2026, 1, 1)
@@ -172,7 +173,7 @@ def test_the_title_says_what_is_drawn() -> None:
 
 
 def test_the_figure_stays_small() -> None:
-    assert len(effects_figure(effects_info(sweep(100), noise=0.004)).to_json()) < 19_000
+    assert len(effects_figure(effects_info(sweep(100), noise=0.004)).to_json()) < 20_000
     trials = [*sweep(400), *(trial(n, None, batch_size=200) for n in range(400, 1000))]
     assert len(effects_figure(effects_info(trials, noise=0.004)).to_json()) < 22_500
 

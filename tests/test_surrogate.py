@@ -11,8 +11,8 @@ from studies.space import DEFAULT_SPACE, axes
 
 Array = NDArray[np.float64]
 
-NAMES = list(DEFAULT_SPACE)
 AXES = axes(DEFAULT_SPACE)
+NAMES = list(AXES)
 FACTORS = NAMES[:3]
 NOISE = 0.004
 
@@ -119,7 +119,7 @@ def test_the_same_trials_give_the_same_answer() -> None:
 
 
 def test_one_configuration_repeated_gives_a_flat_line() -> None:
-    params = params_of(np.full((MIN_TRIALS, 6), 0.5))
+    params = params_of(np.full((MIN_TRIALS, len(NAMES)), 0.5))
     values = 0.8 + 0.004 * np.random.default_rng(8).standard_normal(MIN_TRIALS)
     effect = Surrogate(params, values, AXES).mean_effect("batch_size", [16, 64, 256])
     assert np.ptp(effect.mean) == pytest.approx(0.0, abs=1e-9)

@@ -89,7 +89,7 @@ def test_the_commands_confirm_best_and_train_agree(sweep, images):
     final = sweep("train", "--seeds", 2, "--workers", 2, "--format", "json")
     trained = json.loads(final.stdout)
     assert trained["trial"] == found["winner"]
-    assert "confirmed" in final.stderr.splitlines()[0]
+    assert found["sentence"] in final.stderr.splitlines()[0]
     scores = json.loads(sweep("best", "--format", "json").stdout)["scores"]
     assert scores == trained["scores"]
     assert scores["test"]["mean"] == pytest.approx(trained["test_accuracy"]["mean"])
