@@ -42,12 +42,15 @@ def fuzz(share=1.0):
 def saved_model(folder):
     hyperparameters = Hyperparameters(hidden_units=3, n_layers=2)
     Model(
-        network=Network(hyperparameters, n_features=4, n_classes=2, rng=np.random.default_rng(0)),
+        networks=tuple(
+            Network(hyperparameters, n_features=4, n_classes=2, rng=np.random.default_rng(seed))
+            for seed in (0, 1)
+        ),
         normalisation=Normalisation(np.zeros(4, np.float32), np.ones(4, np.float32)),
         class_names=("0", "1"),
         hyperparameters=hyperparameters,
         data_fingerprint="0" * 64,
-        seed=1,
+        seeds=(0, 1),
         epochs=2,
     ).save(folder / "model.safetensors")
     return (folder / "model.safetensors").read_bytes()
@@ -97,7 +100,7 @@ json_values = st.recursive(
 
 @fuzz()
 @given(
-    key=st.sampled_from(["format", "hyperparameters", "class_names", "seed", "epochs", "data_fingerprint"]),
+    key=st.sampled_from(["format", "hyperparameters", "class_names", "seeds", "epochs", "data_fingerprint"]),
     value=json_values,
     as_json=st.booleans(),
     field=st.sampled_from([*asdict(Hyperparameters()), "other"]),
