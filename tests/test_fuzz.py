@@ -14,6 +14,7 @@ import pytest
 from conftest import write_images
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_model import old_content, trained
 
 from fcnet.data import Normalisation
 from fcnet.data.files import read_images
@@ -75,6 +76,7 @@ def model_or_sentence(path, content):
         return
     images = np.zeros((2, len(model.normalisation.mean)), np.uint8)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
+        assert model.probabilities(images).shape == (2, len(model.class_names))
         assert {model.class_names[label] for label in model.predict(images)} <= set(model.class_names)
 
 
@@ -85,10 +87,11 @@ def test_fuzz_models_of_any_bytes(tmp_path_factory, start, rest):
 
 
 @fuzz()
-@given(data=st.data())
-def test_fuzz_changed_models(tmp_path_factory, data):
+@given(data=st.data(), old=st.booleans())
+def test_fuzz_changed_models(tmp_path_factory, data, old):
     folder = tmp_path_factory.getbasetemp()
-    model_or_sentence(folder / "changed.safetensors", changed(data, saved_model(folder)))
+    content = old_content(trained()) if old else saved_model(folder)
+    model_or_sentence(folder / "changed.safetensors", changed(data, content))
 
 
 json_values = st.recursive(
