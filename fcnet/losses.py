@@ -1,10 +1,10 @@
-"""The loss: sigmoid cross-entropy on logits."""
+"""The loss, sigmoid cross-entropy on logits; what logits say of a class, of one network and of several."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, log_expit
 
 Array = NDArray[np.floating[Any]]
 
@@ -59,6 +59,25 @@ def encode_targets(labels: NDArray[np.integer[Any]], n_classes: int, dtype: np.d
     else:
         targets = np.equal(labels[:, np.newaxis], np.arange(n_classes)).astype(dtype)
     return targets
+
+
+def pool(logits: Array) -> Array:
+    """Return the logits of the mean probability of several networks, shape (n, n_columns).
+
+    ``log(p / (1 - p))`` with ``p = mean(sigmoid(z_k))`` over the networks k (Lakshminarayanan et al. 2017,
+    arXiv:1612.01474), by way of logarithms: finite and exact where a probability would be rounded to 0 or 1.
+    Those of a single network stay as they are.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (n_networks, n, n_columns)
+    """
+    if len(logits) == 1:
+        single: Array = logits[0]
+        return single
+    z = logits.astype(np.float64)
+    pooled: Array = np.logaddexp.reduce(log_expit(z), axis=0) - np.logaddexp.reduce(log_expit(-z), axis=0)
+    return pooled
 
 
 def decide(logits: Array) -> NDArray[np.intp]:

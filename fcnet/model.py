@@ -1,7 +1,8 @@
 """Saved models: one safetensors file that predicts with nothing but itself."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,32 +11,41 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
+from scipy.special import expit
 
 from fcnet.data import Normalisation
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.losses import decide, pool
 from fcnet.network import Network
 from fcnet.writing import write_whole
 
-_FORMAT = "fcnet-1"
+_FORMAT = "fcnet-2"
+_DAMAGED = (KeyError, ValueError, TypeError, AttributeError, RecursionError)
+_SINGLE = "fcnet-1"  # of version 0.1.0: one network, its tensors without the axis of networks, its `seed`
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network with all that a prediction needs and where it came from.
+    """One trained network, or several as one, with all that a prediction needs and where they came from.
+
+    Several predict by the mean of their probabilities, see `fcnet.losses.pool`.
 
     Parameters
     ----------
-    network : Network
+    networks : tuple of Network
+        Of one shape.
     normalisation : Normalisation
-        Applied to raw images before the network sees them.
+        Applied to raw images before a network sees them.
     class_names : tuple of str
         Names of the labels 0, 1, ...
     hyperparameters : Hyperparameters
     data_fingerprint : str
-        SHA-256 of the data set that it was trained on.
-    seed, epochs : int
-        Of its training.
+        SHA-256 of the data set that they were trained on.
+    seeds : tuple of int
+        Of each network's training.
+    epochs : int
+        Of each training.
 
     Examples
     --------
@@ -43,27 +53,68 @@ class Model:
     >>> from fcnet import Hyperparameters, Model, Training, load
     >>> data, chosen = load("synthetic"), Hyperparameters(batch_size=256, learning_rate=0.01)
     >>> split = data.split("final")
-    >>> training = Training(split, chosen, epochs=1, seed=0)
-    >>> for epoch in training:
-    ...     pass
-    >>> names, fingerprint = split.class_names, split.fingerprint
-    >>> model = Model(training.network, split.normalisation, names, chosen, fingerprint, seed=0, epochs=1)
+    >>> names, fingerprint, models = split.class_names, split.fingerprint, []
+    >>> for seed in (0, 1):
+    ...     training = Training(split, chosen, epochs=1, seed=seed)
+    ...     for epoch in training:
+    ...         pass
+    ...     networks = (training.network,)
+    ...     single = Model(networks, split.normalisation, names, chosen, fingerprint, (seed,), epochs=1)
+    ...     models.append(single)
+    >>> model = Model.average(models)
     >>> model.save(Path("model.safetensors"))
     >>> (Model.load(Path("model.safetensors")).predict(data.images) == model.predict(data.images)).all()
     np.True_
     """
 
-    network: Network
+    networks: tuple[Network, ...]
     normalisation: Normalisation
     class_names: tuple[str, ...]
     hyperparameters: Hyperparameters
     data_fingerprint: str
-    seed: int
+    seeds: tuple[int, ...]
     epochs: int
+
+    @classmethod
+    def average(cls, models: Sequence["Model"]) -> "Model":
+        """Return the networks of models as one; each network has the same weight.
+
+        Raises
+        ------
+        UserError
+            If the models differ in more than their networks and seeds.
+        """
+        first = models[0]
+        if any(model._common() != first._common() for model in models):
+            raise UserError(
+                "models that differ in more than their seeds cannot be averaged: train them alike"
+            )
+        networks = tuple(network for model in models for network in model.networks)
+        seeds = tuple(seed for model in models for seed in model.seeds)
+        return replace(first, networks=networks, seeds=seeds)
+
+    def _common(self) -> tuple[object, ...]:
+        """Return what models that are averaged have in common."""
+        mean, scale = self.normalisation.mean.tobytes(), self.normalisation.scale.tobytes()
+        facts = (self.class_names, self.hyperparameters, self.data_fingerprint, self.epochs)
+        return (mean, scale, self.networks[0].dtype, *facts)
+
+    def logits(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Return each network's logits, (n_networks, n, n_outputs), of raw images, (n, n_features)."""
+        x = self.normalisation.apply(images)
+        return np.stack([network.logits(x) for network in self.networks])
+
+    def probabilities(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Return the mean probability of each class, shape (n, n_classes), of raw images (n, n_features).
+
+        Of more than two classes each is judged against the rest: a row need not add up to 1.
+        """
+        p: NDArray[Any] = expit(pool(self.logits(images)))
+        return np.hstack([1 - p, p]) if len(self.class_names) == 2 else p
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.intp]:
         """Return the label, shape (n,), of each raw image, shape (n, n_features)."""
-        return self.network.predict(self.normalisation.apply(images))
+        return decide(pool(self.logits(images)))
 
     def save(self, path: Path) -> None:
         """Write the model; the file appears whole or not at all.
@@ -73,8 +124,9 @@ class Model:
         UserError
             If the file cannot be written.
         """
+        parameters = [network.parameters for network in self.networks]
         tensors = {
-            **self.network.parameters,
+            **{name: np.stack([each[name] for each in parameters]) for name in parameters[0]},
             "normalisation.mean": self.normalisation.mean,
             "normalisation.scale": self.normalisation.scale,
         }
@@ -83,7 +135,7 @@ class Model:
             "hyperparameters": json.dumps(asdict(self.hyperparameters)),
             "class_names": json.dumps(self.class_names),
             "data_fingerprint": self.data_fingerprint,
-            "seed": str(self.seed),
+            "seeds": json.dumps(self.seeds),
             "epochs": str(self.epochs),
         }
         write_whole(path, _in_order(save_tensors(tensors, metadata)))
@@ -107,20 +159,26 @@ class Model:
             tensors = load_tensors(content)
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
             return cls._assemble(tensors, header["__metadata__"])
-        except (safetensors.SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+        except (safetensors.SafetensorError, *_DAMAGED) as error:
             raise UserError(
                 f"{path} is not a model saved by this program, or it is damaged: name a model.safetensors"
             ) from error
 
     @classmethod
     def _assemble(cls, tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> "Model":
-        if metadata["format"] != _FORMAT:
+        mean, scale = tensors.pop("normalisation.mean"), tensors.pop("normalisation.scale")
+        if metadata["format"] == _SINGLE:
+            tensors = {name: tensor[np.newaxis] for name, tensor in tensors.items()}
+            seeds = [int(metadata["seed"])]
+        elif metadata["format"] == _FORMAT:
+            seeds = json.loads(metadata["seeds"])
+        else:
             raise ValueError("unknown format")
+        if not seeds or any(type(seed) is not int for seed in seeds):
+            raise ValueError("seeds must be whole numbers")
         hyperparameters = Hyperparameters(**json.loads(metadata["hyperparameters"]))
         class_names = tuple(str(name) for name in json.loads(metadata["class_names"]))
-        mean, scale = tensors.pop("normalisation.mean"), tensors.pop("normalisation.scale")
-        first = tensors["linear0.weights"]
-        _check_shapes(tensors, hyperparameters, n_features=len(mean), n_classes=len(class_names))
+        _check_shapes(tensors, hyperparameters, len(seeds), n_features=len(mean), n_classes=len(class_names))
         if (
             mean.ndim != 1
             or mean.shape != scale.shape
@@ -128,21 +186,24 @@ class Model:
             or scale.dtype != np.float32
         ):
             raise ValueError("the normalisation does not fit")
-        network = Network(
-            hyperparameters,
-            n_features=len(mean),
-            n_classes=len(class_names),
-            rng=np.random.default_rng(0),
-            dtype=first.dtype,
-        )
-        network.parameters = tensors
+        networks = []
+        for i in range(len(seeds)):
+            network = Network(
+                hyperparameters,
+                n_features=len(mean),
+                n_classes=len(class_names),
+                rng=np.random.default_rng(0),
+                dtype=tensors["linear0.weights"].dtype,
+            )
+            network.parameters = {name: tensor[i] for name, tensor in tensors.items()}
+            networks.append(network)
         return cls(
-            network=network,
+            networks=tuple(networks),
             normalisation=Normalisation(mean, scale),
             class_names=class_names,
             hyperparameters=hyperparameters,
             data_fingerprint=str(metadata["data_fingerprint"]),
-            seed=int(metadata["seed"]),
+            seeds=tuple(seeds),
             epochs=int(metadata["epochs"]),
         )
 
@@ -156,9 +217,14 @@ def _in_order(content: bytes) -> bytes:
 
 
 def _check_shapes(
-    tensors: dict[str, NDArray[Any]], hyperparameters: Hyperparameters, *, n_features: int, n_classes: int
+    tensors: dict[str, NDArray[Any]],
+    hyperparameters: Hyperparameters,
+    n_networks: int,
+    *,
+    n_features: int,
+    n_classes: int,
 ) -> None:
-    """Refuse tensors that are not exactly the network's, before any memory is taken for it."""
+    """Refuse tensors that are not exactly the networks', before any memory is taken for them."""
     if n_classes < 2:
         raise ValueError("too few classes")
     hidden, n_layers = hyperparameters.hidden_units, hyperparameters.n_layers
@@ -171,7 +237,7 @@ def _check_shapes(
         fan_in = n_features if i == 0 else hidden
         last = 1 if n_classes == 2 else n_classes
         fan_out = last if i == n_layers - 1 else hidden
-        for name, shape in (("weights", (fan_in, fan_out)), ("biases", (fan_out,))):
+        for name, shape in (("weights", (n_networks, fan_in, fan_out)), ("biases", (n_networks, fan_out))):
             tensor = tensors[f"linear{i}.{name}"]
             if tensor.shape != shape or tensor.dtype != dtype:
                 raise ValueError(f"linear{i}.{name} does not fit")

@@ -169,7 +169,9 @@ def train(
     warn: Callable[[Cost], None] = _ignore,
     show: Callable[[Progress], None] = _ignore,
 ) -> Final:
-    """Train a trial's parameters on all development images, and open the test set; see `experiments.train`.
+    """Train a trial's parameters on all development images into one model, and open the test set.
+
+    See `studies.experiments.train.Train`.
 
     Parameters
     ----------
@@ -182,7 +184,7 @@ def train(
     folder : Path, optional
         Where models and learning curves are written; by default ``models/STUDY``.
     artifacts : Path, default="artifacts"
-        Folder of the study's artifacts, to which they are attached.
+        Folder of the study's artifacts, to which the model and the curves are attached.
     backend, say, show
         See `search`.
     warn : callable, optional
@@ -204,7 +206,7 @@ def train(
         warn(price)
     final, runs = _run(experiment, storage_of(study), backend, say, show)
     _, curves = save_figure(learning_curves_figure(runs), Path(final.report).with_suffix(""))
-    attach(study, [*map(Path, final.models), curves], artifacts)
+    attach(study, [Path(final.model), curves], artifacts)
     return final
 
 

@@ -45,17 +45,29 @@ def test_the_whole_way_from_images_to_a_model(sweep, images, tmp_path):
     page = (tmp_path / final["report"]).read_text()
     assert page.startswith(("<!doctype html>", "<html>"))  # the second: before Plotly 7
     assert "plotly" in page
-    assert len(list((tmp_path / "artifacts").iterdir())) == 3
+    assert len(list((tmp_path / "artifacts").iterdir())) == 2
 
     # The saved model, with nothing but its file, predicts what was measured.
     with np.load(images) as arrays:
         np.save(tmp_path / "new.npy", arrays["test_data"])
         labels = arrays["test_labels"]
-    for model, accuracy in zip(final["models"], final["test_accuracy"]["values"], strict=True):
+    judged = [*zip(final["models"], final["test_accuracy"]["values"], strict=True)]
+    for model, accuracy in [*judged, (final["model"], final["ensemble_accuracy"])]:
         said = json.loads(sweep("predict", model, "new.npy", "--format", "json").stdout)["predictions"]
         assert np.mean(np.array(said, dtype=int) == labels) == accuracy
 
+    assert len({final["model"], *final["models"]}) == 3
+    said = sweep("train", "--seeds", 2).stdout
+    assert "Test accuracy of a single network: " in said
+    assert "Test accuracy of the 2 as one: " in said
+    assert "the 2 networks as one, by the mean of their probabilities" in said
     again = sweep("train", "--seeds", 1, "--trial", 0)
+    assert "model.safetensors (the first seed's network" in again.stdout
+    assert "as one" not in again.stdout.split("Learning curves")[0]
+    single, first = (
+        tmp_path / "models" / "sweep" / f"{name}.safetensors" for name in ("model", "model-seed1")
+    )
+    assert single.read_bytes() == first.read_bytes()
     assert "opened 2 times" in again.stdout
     assert ("Warning" in again.stdout) == (best["trial"] != 0)
 

@@ -56,7 +56,7 @@ def test_the_trained_model_lands_on_the_coordinator(split, cluster, tmp_path):
         with backend.train(job(split, model=models[-1])) as training:
             assert len(list(training)) == 3
     here, there = map(Model.load, models)
-    assert there.network.digest() == here.network.digest()
+    assert there.networks[0].digest() == here.networks[0].digest()
     assert there.data_fingerprint == here.data_fingerprint
 
 
@@ -171,4 +171,4 @@ def test_the_command_sweeps_and_trains_on_a_cluster(local, cluster, images, swee
     study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{tmp_path}/sweep.db")
     check_exact(study, 3)
     sweep("train", "--seeds", 1, *there)
-    assert len(list((tmp_path / "models" / "sweep").glob("*.safetensors"))) == 1
+    assert len(list((tmp_path / "models" / "sweep").glob("*.safetensors"))) == 2

@@ -14,6 +14,7 @@ import pytest
 from conftest import write_images
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_model import old_content, trained
 
 from fcnet.data import Normalisation
 from fcnet.data.files import read_images
@@ -42,12 +43,15 @@ def fuzz(share=1.0):
 def saved_model(folder):
     hyperparameters = Hyperparameters(hidden_units=3, n_layers=2)
     Model(
-        network=Network(hyperparameters, n_features=4, n_classes=2, rng=np.random.default_rng(0)),
+        networks=tuple(
+            Network(hyperparameters, n_features=4, n_classes=2, rng=np.random.default_rng(seed))
+            for seed in (0, 1)
+        ),
         normalisation=Normalisation(np.zeros(4, np.float32), np.ones(4, np.float32)),
         class_names=("0", "1"),
         hyperparameters=hyperparameters,
         data_fingerprint="0" * 64,
-        seed=1,
+        seeds=(0, 1),
         epochs=2,
     ).save(folder / "model.safetensors")
     return (folder / "model.safetensors").read_bytes()
@@ -72,6 +76,7 @@ def model_or_sentence(path, content):
         return
     images = np.zeros((2, len(model.normalisation.mean)), np.uint8)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
+        assert model.probabilities(images).shape == (2, len(model.class_names))
         assert {model.class_names[label] for label in model.predict(images)} <= set(model.class_names)
 
 
@@ -82,10 +87,11 @@ def test_fuzz_models_of_any_bytes(tmp_path_factory, start, rest):
 
 
 @fuzz()
-@given(data=st.data())
-def test_fuzz_changed_models(tmp_path_factory, data):
+@given(data=st.data(), old=st.booleans())
+def test_fuzz_changed_models(tmp_path_factory, data, old):
     folder = tmp_path_factory.getbasetemp()
-    model_or_sentence(folder / "changed.safetensors", changed(data, saved_model(folder)))
+    content = old_content(trained()) if old else saved_model(folder)
+    model_or_sentence(folder / "changed.safetensors", changed(data, content))
 
 
 json_values = st.recursive(
@@ -97,7 +103,7 @@ json_values = st.recursive(
 
 @fuzz()
 @given(
-    key=st.sampled_from(["format", "hyperparameters", "class_names", "seed", "epochs", "data_fingerprint"]),
+    key=st.sampled_from(["format", "hyperparameters", "class_names", "seeds", "epochs", "data_fingerprint"]),
     value=json_values,
     as_json=st.booleans(),
     field=st.sampled_from([*asdict(Hyperparameters()), "other"]),

@@ -14,10 +14,12 @@ from scripted import Scripted, noisy
 
 from fcnet.data import Dataset, load
 from fcnet.errors import UserError
+from fcnet.model import Model
 from studies.api import confirm, search, train
 from studies.dashboard.publishing import publish
 from studies.execution.local import InProcess
 from studies.experiments import ledger
+from studies.experiments.ledger import Judged
 from studies.experiments.results import summarise
 from studies.experiments.search import REPEATS, Plan, advise
 from studies.record import read
@@ -91,23 +93,27 @@ def test_an_opening_is_on_record_before_the_test_set_is_read(url, images, tmp_pa
         (opening,) = load_study(connect(url, create=False), "sweep").user_attrs["test_openings"]
         assert opening["test_accuracies"] is None
         assert opening["trial"] == 0
+        assert len(Model.load(tmp_path / "models" / "model.safetensors").networks) == 2  # chosen already
         raise OSError("the power went")
 
     with monkeypatch.context() as patch:
         patch.setattr(Dataset, "open_test", crash)
         with pytest.raises(OSError, match="the power went"):
-            train(study, 0, n_seeds=1, **options)
-    result = train(study, 0, n_seeds=1, **options)
+            train(study, 0, n_seeds=2, **options)
+    result = train(study, 0, n_seeds=2, **options)
     assert (result.test_openings, result.configurations_tested_before) == (1, 0)
     (opening,) = study.user_attrs["test_openings"]
     assert opening["test_accuracies"] == result.test_accuracy.values
+    assert opening["ensemble_accuracy"] == result.ensemble_accuracy
     assert len(opening["configuration"]) == 64
     assert opening["images"] == 60
     # The same networks again teach nothing; another one, or another configuration, does.
-    assert train(study, 0, n_seeds=1, **options) == result
-    more = train(study, 0, n_seeds=2, **options)
+    assert train(study, 0, n_seeds=2, **options) == result
+    alone = train(study, 0, n_seeds=1, **options)
+    assert (alone.test_openings, alone.ensemble_accuracy) == (1, result.test_accuracy.values[0])
+    more = train(study, 0, n_seeds=3, **options)
     assert (more.test_openings, more.configurations_tested_before) == (2, 0)
-    assert more.test_accuracy.values[:1] == result.test_accuracy.values
+    assert more.test_accuracy.values[:2] == result.test_accuracy.values
     other = train(study, 1, n_seeds=1, **options)
     assert (other.test_openings, other.configurations_tested_before) == (3, 1)
 
@@ -131,17 +137,31 @@ def test_a_crashed_opening_of_another_configuration_stays_on_record(opened):
     ledger.begin(study, 0, {"n_layers": 2}, ["a"], images=2000)
     ledger.begin(study, 0, {"n_layers": 2}, ["a"], images=2000)  # taken up again
     ledger.begin(study, 1, {"n_layers": 3}, ["b"], images=2000)
-    ledger.finish(study, [0.85])
+    ledger.finish(study, Judged([0.85], 0.85))
     assert [opening.test_accuracies for opening in read(study).openings] == [None, [0.85]]
-    assert ledger.known(study, ["b"]) == [0.85]
+    assert ledger.known(study, ["b"]) == Judged([0.85], 0.85)
     assert ledger.known(study, ["a"]) is None
+
+
+def test_networks_that_were_tested_are_known_and_as_one_if_they_were_tested_so(opened):
+    _, study = opened
+    ledger.begin(study, 0, {"n_layers": 2}, ["a", "b", "c"], images=2000)
+    ledger.finish(study, Judged([0.83, 0.84, 0.85], 0.87))
+    assert ledger.known(study, ["c", "a", "b"]) == Judged([0.85, 0.83, 0.84], 0.87)
+    assert ledger.known(study, ["b"]) == Judged([0.84], 0.84)
+    assert ledger.known(study, ["a", "b"]) is None
+    (opening,) = study.user_attrs["test_openings"]
+    del opening["ensemble_accuracy"]  # as version 0.1.0 kept it
+    study.set_user_attr("test_openings", [opening])
+    assert ledger.known(study, ["a"]) == Judged([0.83], 0.83)
+    assert ledger.known(study, ["a", "b", "c"]) is None
 
 
 def test_what_a_second_configuration_costs_is_said_and_the_first_one_is_free(opened):
     _, study = opened
     assert ledger.cost(study, {"n_layers": 2}, images=2000) is None
     ledger.begin(study, 0, {"n_layers": 2}, ["a", "b"], images=2000)
-    ledger.finish(study, [0.85, 0.85])
+    ledger.finish(study, Judged([0.85, 0.85], 0.85))
     assert ledger.cost(study, {"n_layers": 2}, images=2000) is None
     # The larger of two standard normal variates is 0.5642 on average; the error is 0.798 points.
     cost = cost_sentence(ledger.cost(study, {"n_layers": 3}, images=2000))

@@ -143,13 +143,15 @@ def test_final_and_report_trainings_go_on_and_nothing_is_trained_twice(
     running.end()
     before = finished(trials_of(tmp_path, study))
     assert 1 <= len(before) < 4
+    model = tmp_path / "models" / "sweep" / "model.safetensors"
+    assert not model.exists()
     sweep(*words)
     after = finished(trials_of(tmp_path, study))
     assert [trial for trial in after if trial.number in {b.number for b in before}] == before
     assert len(after) == len({trial.user_attrs["seed"] for trial in after}) == 4
     if command[0] == "train":
         (opening,) = read(open_study_of(f"sqlite:///{tmp_path}/sweep.db")).openings
-        assert len(opening.test_accuracies) == 4
+        assert len(opening.test_accuracies) == len(Model.load(model).networks) == 4
 
 
 def test_nohup_is_honoured(start, images, tmp_path):

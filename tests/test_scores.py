@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from studies.analysis.scores import (
     Score,
@@ -10,6 +11,7 @@ from studies.analysis.scores import (
     measured_score,
     noise_floor,
     paired_noise,
+    proportion_interval,
 )
 from studies.views.sentences import noise_sentence
 
@@ -50,6 +52,12 @@ def test_the_interval_of_a_test_score_holds_the_truth():
     single = measured_score([0.85], images=2000, noise=0.004)
     assert single.high - 0.85 == pytest.approx(1.96 * np.hypot(0.004, np.sqrt(0.85 * 0.15 / 2000)), rel=1e-3)
     assert measured_score([0.85], images=2000, noise=None).low is None
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 60), (1, 60), (59, 60), (60, 60), (1714, 2000)])
+def test_the_interval_of_one_model_is_wilsons(k, n):
+    expected = binomtest(k, n).proportion_ci(method="wilson")
+    assert proportion_interval(k / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_intervals_end_where_fractions_do_and_say_something() -> None:

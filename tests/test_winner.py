@@ -8,7 +8,7 @@ import pytest
 
 from studies.experiments import ledger
 from studies.experiments.results import noise_of, scores_of_trial, summarise, winner_of
-from studies.views.sentences import flattery_sentence, noise_sentence
+from studies.views.sentences import flattery_sentence, noise_sentence, score_rows
 
 
 def test_without_a_confirmation_the_best_is_said_to_be_unconfirmed(world):
@@ -31,11 +31,14 @@ def test_a_better_trial_since_the_confirmation_is_named(world):
 def test_the_test_score_of_another_configuration_is_not_the_winners(world):
     study = world.study
     loser = study.get_trials()[1]
-    ledger.begin(study, 1, loser.params, ["a"], images=60)
-    ledger.finish(study, [0.95])
+    ledger.begin(study, 1, loser.params, ["a", "b"], images=60)
+    ledger.finish(study, ledger.Judged([0.93, 0.97], 0.96))
     assert summarise(world.study).scores.trial == 4
     assert summarise(world.study).scores.test is None
-    assert scores_of_trial(study, 1).test.mean == 0.95
+    scores = scores_of_trial(study, 1)
+    assert scores.test.mean == pytest.approx(0.95)
+    assert (scores.ensemble.mean, scores.ensemble.n) == (0.96, 2)
+    assert score_rows(scores)[-1] == ("the same, as one model (2)", "96.00 %", "87.69 .. 98.78 %")
 
 
 def test_after_a_tie_the_winner_is_the_cheapest_that_the_verdict_names(world):
@@ -93,6 +96,9 @@ def test_the_commands_confirm_best_and_train_agree(sweep, images):
     scores = json.loads(sweep("best", "--format", "json").stdout)["scores"]
     assert scores == trained["scores"]
     assert scores["test"]["mean"] == pytest.approx(trained["test_accuracy"]["mean"])
+    ensemble = scores["ensemble"]
+    assert ensemble["mean"] == trained["ensemble_accuracy"]
+    assert [ensemble["low"], ensemble["high"]] == trained["ensemble_interval"]
     for kind in ("search", "confirmed", "test"):
         assert (
             scores[kind]["low"] < scores[kind]["mean"] < scores[kind]["high"] or scores[kind]["mean"] == 1.0

@@ -57,12 +57,15 @@ def seeds(target: str, folder: Path) -> list[bytes]:
         case _:
             hyperparameters = Hyperparameters(hidden_units=3, n_layers=2)
             Model(
-                network=Network(hyperparameters, n_features=4, n_classes=2, rng=np.random.default_rng(0)),
+                networks=tuple(
+                    Network(hyperparameters, n_features=4, n_classes=2, rng=np.random.default_rng(seed))
+                    for seed in (0, 1)
+                ),
                 normalisation=Normalisation(np.zeros(4, np.float32), np.ones(4, np.float32)),
                 class_names=("0", "1"),
                 hyperparameters=hyperparameters,
                 data_fingerprint="0" * 64,
-                seed=1,
+                seeds=(0, 1),
                 epochs=2,
             ).save(folder / "model.safetensors")
             return [(folder / "model.safetensors").read_bytes()]

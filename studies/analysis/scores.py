@@ -189,6 +189,17 @@ def measured_score(values: ArrayLike, *, images: int, noise: float | None) -> Sc
     return _score(s.mean, 1, float(np.sqrt(chance + (ndtri(0.975) * noise) ** 2)))
 
 
+def proportion_interval(share: float, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a probability of which `n` draws showed a share (Wilson, 1927).
+
+    For one model on the same `n` images: how it would score on fresh ones.
+    """
+    z = float(ndtri(0.975))
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
 def _score(mean: float, n: int, half: float | None) -> Score:
     if half is None:
         return Score(mean, None, None, n)

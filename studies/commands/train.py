@@ -1,4 +1,4 @@
-"""Train the best parameters with several seeds, open the test set, save the models."""
+"""Train the best parameters with several seeds, save the networks as one model, open the test set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Options(StudyOptions, DataOptions, WorkerOptions, ArtifactOptions, FormatO
     """The command's options."""
 
     trial: int | None = option(natural, None, "N", "train this trial's parameters instead of the best")
-    seeds: int = option(positive, 5, "N", "trainings")
+    seeds: int = option(positive, 5, "N", "trainings, averaged into one model")
     out: str | None = option(str, None, "DIR", "where models are saved (default: models/STUDY)")
 
 

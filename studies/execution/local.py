@@ -56,12 +56,12 @@ class LocalTraining:
         self.digest = training.network.digest()
         if job.model is not None:
             Model(
-                network=training.network,
+                networks=(training.network,),
                 normalisation=split.normalisation,
                 class_names=split.class_names,
                 hyperparameters=job.hyperparameters,
                 data_fingerprint=split.fingerprint,
-                seed=job.seed,
+                seeds=(job.seed,),
                 epochs=job.epochs,
             ).save(job.model)
 

@@ -30,8 +30,24 @@ class Cost:
     flattery: float
 
 
-def known(study: Study, models: Sequence[str]) -> list[float] | None:
-    """Return the test accuracies of networks that were tested already; to test them again teaches nothing.
+@dataclass(frozen=True)
+class Judged:
+    """Test accuracies of networks, as fractions.
+
+    Parameters
+    ----------
+    accuracies : list of float
+        Of each network.
+    ensemble : float
+        Of all as one; for a single network its own.
+    """
+
+    accuracies: list[float]
+    ensemble: float
+
+
+def known(study: Study, models: Sequence[str]) -> Judged | None:
+    """Return what networks scored that were tested already, alone and as one: again it teaches nothing.
 
     Parameters
     ----------
@@ -39,12 +55,16 @@ def known(study: Study, models: Sequence[str]) -> list[float] | None:
     models : sequence of str
         Their digests.
     """
-    tested = {
-        model: accuracy
-        for opening in record.read(study).openings
-        for model, accuracy in zip(opening.models, opening.test_accuracies or [], strict=False)
-    }
-    return [tested[model] for model in models] if tested.keys() >= set(models) else None
+    tested: dict[frozenset[str], float] = {}
+    for opening in record.read(study).openings:
+        if opening.ensemble_accuracy is not None:
+            tested[frozenset(opening.models)] = opening.ensemble_accuracy
+        for model, accuracy in zip(opening.models, opening.test_accuracies or [], strict=False):
+            tested[frozenset([model])] = accuracy
+    alone, as_one = [frozenset([model]) for model in models], frozenset(models)
+    if not tested.keys() >= {*alone, as_one}:
+        return None
+    return Judged([tested[model] for model in alone], tested[as_one])
 
 
 def begin(study: Study, trial: int, params: Mapping[str, Any], models: Sequence[str], *, images: int) -> None:
@@ -67,10 +87,12 @@ def begin(study: Study, trial: int, params: Mapping[str, Any], models: Sequence[
     record.write(study, OPENINGS, [*openings, opening])
 
 
-def finish(study: Study, accuracies: Sequence[float]) -> None:
+def finish(study: Study, tested: Judged) -> None:
     """Record the result of the opening that was begun last."""
     openings = record.read(study).openings
-    last = msgspec.structs.replace(openings[-1], test_accuracies=[float(value) for value in accuracies])
+    last = msgspec.structs.replace(
+        openings[-1], test_accuracies=tested.accuracies, ensemble_accuracy=tested.ensemble
+    )
     record.write(study, OPENINGS, [*openings[:-1], last])
 
 

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.errors import UserError
 from studies import record
-from studies.analysis.scores import Score, confirmed_score, measured_score, noise_floor
+from studies.analysis.scores import Score, confirmed_score, measured_score, noise_floor, proportion_interval
 from studies.program import command
 from studies.record import Confirmation, Kept, Opening
 from studies.space import is_baseline
@@ -52,6 +52,8 @@ class Scores:
     trial : int
     search : Score
     confirmed, test : Score or None
+    ensemble : Score or None
+        On the test set, of the networks as one; None of a single network, which `test` tells.
     flattery : float or None
         By how much the search score exceeds the confirmed one.
     """
@@ -60,6 +62,7 @@ class Scores:
     search: Score
     confirmed: Score | None
     test: Score | None
+    ensemble: Score | None
     flattery: float | None
 
 
@@ -232,11 +235,13 @@ def scores_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept: Kept) -> 
         search = measured_score([value], images=confirmation.validation_images, noise=noise)
         same = [c for c in confirmation.candidates if c.params == trial.params and c.values]
         confirmed = confirmed_score(same[0].values) if same else None
+    test, ensemble = _test_scores(kept.openings, record.configuration_hash(trial.params), noise)
     return Scores(
         trial=trial.number,
         search=search,
         confirmed=confirmed,
-        test=_test_score(kept.openings, record.configuration_hash(trial.params), noise),
+        test=test,
+        ensemble=ensemble,
         flattery=None if confirmed is None else value - confirmed.mean,
     )
 
@@ -246,8 +251,15 @@ def scores_of_trial(study: Study, number: int) -> Scores:
     return scores_of(require_trial(study, number), study.get_trials(deepcopy=False), record.read(study))
 
 
-def _test_score(openings: Sequence[Opening], configuration: str, noise: float | None) -> Score | None:
+def _test_scores(
+    openings: Sequence[Opening], configuration: str, noise: float | None
+) -> tuple[Score | None, Score | None]:
+    """Return what a configuration's networks scored at its last opening: on average, and as one."""
     tested = [opening for opening in openings if opening.configuration == configuration]
     if not tested or tested[-1].test_accuracies is None or tested[-1].images is None:
-        return None
-    return measured_score(tested[-1].test_accuracies, images=tested[-1].images, noise=noise)
+        return None, None
+    accuracies, images, together = tested[-1].test_accuracies, tested[-1].images, tested[-1].ensemble_accuracy
+    test = measured_score(accuracies, images=images, noise=noise)
+    if test.n == 1 or together is None:
+        return test, None
+    return test, Score(together, *proportion_interval(together, images), test.n)

@@ -1,22 +1,26 @@
-"""The final training: several seeds of the best parameters, the test set opened once, the models kept."""
+"""The final training: several seeds of the best parameters as one model, the test set opened once."""
 
 import errno
 import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.data import Dataset
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.losses import decide, pool
 from fcnet.metrics import EpochMetrics
 from fcnet.model import Model
 from studies import record
+from studies.analysis.scores import proportion_interval
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments import ledger
 from studies.experiments.report import diverged, require_all
@@ -38,8 +42,9 @@ def final_seeds(n: int) -> list[int]:
 
 
 class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
-    """A trial's parameters on training and validation images, with several seeds, each tested once.
+    """A trial's parameters on training and validation images, with several seeds: one model, tested once.
 
+    The model, ``model.safetensors``, is all networks as one; each is kept as ``model-seedN.safetensors`` too.
     Its conclusion is what was found, and each training's epochs.
 
     Parameters
@@ -90,8 +95,7 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
         return self._file(wish.seed or 0)
 
     def _file(self, seed: int) -> Path:
-        place = final_seeds(1000).index(seed)
-        return self.folder / (f"model-seed{place + 1}.safetensors" if place else "model.safetensors")
+        return self.folder / f"model-seed{final_seeds(1000).index(seed) + 1}.safetensors"
 
     def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
         """Want every seed whose training the study does not hold, or whose network is not in the folder."""
@@ -109,12 +113,12 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
         return diverged(trials, self.seeds)
 
     def conclude(self, study: Study) -> tuple[Final, list[list[EpochMetrics]]]:
-        """Test the networks, and record the opening of the test set in the searched study.
+        """Save the model, test its networks, and record the opening of the test set in the searched study.
 
         Raises
         ------
         UserError
-            If a training diverged or failed. The test set stays closed then.
+            If a training diverged or failed, or the model cannot be saved. The test set stays closed then.
         """
         trials = study.get_trials(deepcopy=False)
         if why := diverged(trials, self.seeds):
@@ -123,22 +127,27 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
         require_all(trials, {seed: left.epochs for seed, left in complete.items()}, self.seeds)
         (parent,), params = self.parents, self.trial.params
         digests = [complete[seed].digest or "" for seed in self.seeds]
-        accuracies = ledger.known(parent, digests)
-        if accuracies is None:
+        model, path = (
+            Model.average([Model.load(each) for each in self.models]),
+            self.folder / "model.safetensors",
+        )
+        model.save(path)
+        tested = ledger.known(parent, digests)
+        if tested is None:
             ledger.begin(parent, self.trial.number, params, digests, images=self.dataset.test_size)
-            images, labels = self.dataset.open_test()
-            models = [Model.load(path) for path in self.models]
-            accuracies = [float(np.mean(model.predict(images) == labels)) for model in models]
-            ledger.finish(parent, accuracies)
+            tested = _judge(model, *self.dataset.open_test())
+            ledger.finish(parent, tested)
         openings = record.read(parent).openings
         final = Final(
             trial=self.trial.number,
             params=params,
             seeds=self.seeds,
-            test_accuracy=Accuracies.of(accuracies),
+            test_accuracy=Accuracies.of(tested.accuracies),
+            ensemble_accuracy=tested.ensemble,
+            ensemble_interval=proportion_interval(tested.ensemble, self.dataset.test_size),
             validation_accuracy=self.trial.value,
-            model=str(self.models[0]),
-            models=[str(path) for path in self.models],
+            model=str(path),
+            models=[str(each) for each in self.models],
             report=str(self.folder / "learning-curves.html"),
             test_openings=len(openings),
             configurations_tested_before=len(
@@ -160,6 +169,13 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
         return found
 
 
+def _judge(model: Model, images: NDArray[Any], labels: NDArray[Any]) -> ledger.Judged:
+    """Judge each network and all as one by labels (n,) of raw images (n, n_features)."""
+    logits = model.logits(images)
+    *accuracies, ensemble = (float(np.mean(decide(z) == labels)) for z in (*logits, pool(logits)))
+    return ledger.Judged(accuracies, ensemble)
+
+
 def _digest(path: Path) -> str | None:
     """Return the digest of a saved network; None if there is none that can be read."""
     try:
@@ -172,9 +188,10 @@ def _digest(path: Path) -> str | None:
 @lru_cache(maxsize=256)
 def _digest_of(path: Path, mtime_ns: int, size: int) -> str | None:
     try:
-        return Model.load(path).network.digest()
+        networks = Model.load(path).networks
     except UserError:
         return None
+    return networks[0].digest() if len(networks) == 1 else None
 
 
 def make_writable(folder: Path) -> None:

@@ -5,6 +5,7 @@ it is checked as a whole, once, and refused in a sentence. User attributes are s
 system attributes are not.
 """
 
+from studies.record.final import Accuracies, Final, Opening
 from studies.record.study import (
     CONFIRMATION,
     DATA_NAME,
@@ -16,13 +17,10 @@ from studies.record.study import (
     REPORT,
     SOURCE,
     WIDENED,
-    Accuracies,
     Candidate,
     Confirmation,
     Facts,
-    Final,
     Kept,
-    Opening,
     Protocol,
     Source,
     not_ours,

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-import numpy as np
 from msgspec import Meta, Struct
 from optuna.study import Study, StudyDirection
 
 from fcnet.errors import UserError
+from studies.record.final import Count, Final, Fraction, Opening, Positive, Value
 
 FORMAT = 1
 """Of all that is kept; a study of another one is told so and left as it is."""
@@ -24,12 +24,7 @@ REPORT = "the report's training"
 """Fact `experiment` of the report's own training."""
 
 Protocol = Literal["holdout", "report", "final"]
-Fraction = Annotated[float, Meta(ge=0, le=1)]
 Amount = Annotated[float, Meta(ge=0, lt=1e300)]
-Count = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
-Value = float | bool | str
-"""Of a hyperparameter."""
 _T = TypeVar("_T")
 
 
@@ -72,35 +67,6 @@ class Source(Struct, frozen=True):
 
     source: str
     classes: list[str] = []
-
-
-class Opening(Struct, frozen=True, kw_only=True):
-    """An opening of the test set.
-
-    Parameters
-    ----------
-    time : str, in ISO 8601
-    trial : int
-    configuration : str
-        See `configuration_hash`.
-    images : int
-        Number of test images.
-    test_accuracies : list of float or None
-        None from before the opening until its end.
-    models : list of str
-        Digests of the networks that were tested.
-    """
-
-    configuration: str
-    time: str = ""
-    trial: int | None = None
-    images: Positive | None = None
-    test_accuracies: Annotated[list[Fraction], Meta(min_length=1)] | None = None
-    models: list[str] = []
-
-    def __post_init__(self) -> None:
-        if self.test_accuracies is not None and self.images is None:
-            raise ValueError("test accuracies without their number of images")
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -173,52 +139,6 @@ class Confirmation(Struct, frozen=True, kw_only=True):
     more_seeds: int | None = None
     noise: Amount | None = None
     time: str = ""
-
-
-class Accuracies(Struct, frozen=True):
-    """Accuracies of several networks: mean, standard deviation (None for one), and each."""
-
-    mean: float
-    std: float | None
-    values: list[Fraction]
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Accuracies":
-        """Summarise accuracies; n - 1 is in the denominator."""
-        std = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        return cls(float(np.mean(values)), std, [float(value) for value in values])
-
-
-class Final(Struct, frozen=True, kw_only=True):
-    """What the final training found.
-
-    Parameters
-    ----------
-    trial : int
-        The trial whose parameters were trained.
-    params, seeds, test_accuracy : dict, list of int, Accuracies
-    validation_accuracy : float
-        The trial's value in the search.
-    model : str
-        Path of the first seed's network, whatever the test set says of it.
-    models : list of str
-    report : str
-        Path of the page with the learning curves.
-    test_openings : int
-        How many times the test set of the study was opened, this time included.
-    configurations_tested_before : int
-    """
-
-    trial: Count
-    params: dict[str, Value]
-    seeds: list[int]
-    test_accuracy: Accuracies
-    validation_accuracy: float | None
-    model: str
-    models: list[str]
-    report: str
-    test_openings: Count
-    configurations_tested_before: Count
 
 
 class Kept(Struct, frozen=True, kw_only=True):

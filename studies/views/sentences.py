@@ -43,6 +43,8 @@ def score_rows(scores: Scores) -> list[tuple[str, str, str]]:
             rows.append((words, "not yet", ""))
         else:
             rows.append((f"{words} ({score.n})", percent(score.mean), interval(score.low, score.high)))
+    if (one := scores.ensemble) is not None:
+        rows.append((f"the same, as one model ({one.n})", percent(one.mean), interval(one.low, one.high)))
     return rows
 
 

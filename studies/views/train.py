@@ -1,10 +1,11 @@
-"""A final training on the terminal: each seed's test accuracy, their mean and spread, the models."""
+"""A final training on the terminal: each network's test accuracy, their mean and spread, all as one."""
 
 from rich.console import Console
 from rich.markup import escape
 
 from studies.record import Final
 from studies.views.console import table
+from studies.views.sentences import interval
 from studies.views.words import count, percent, points
 
 
@@ -15,9 +16,14 @@ def print_final(console: Console, found: Final) -> None:
     for seed, accuracy, model in zip(found.seeds, found.test_accuracy.values, found.models, strict=True):
         rows.add_row(str(seed), percent(accuracy), escape(model))
     console.print(rows)
-    std = found.test_accuracy.std
-    spread = "" if std is None else f" +- {points(std)} (standard deviation over seeds)"
-    console.print(f"Test accuracy [bold green]{percent(found.test_accuracy.mean)}[/]{spread}")
+    n, test, whole = len(found.seeds), found.test_accuracy, found.ensemble_accuracy
+    if test.std is not None:
+        spread = f"{percent(test.mean)} +- {points(test.std)} (standard deviation over seeds)"
+        console.print(f"Test accuracy of a single network: {spread}")
+    if whole is not None and found.ensemble_interval is not None:
+        whose = "" if n == 1 else f" of the {n} as one"
+        within = f"95 % interval {interval(*found.ensemble_interval)}"
+        console.print(f"Test accuracy{whose}: [bold green]{percent(whole)}[/] ({within})")
     console.print(f"Validation accuracy in the sweep: {percent(found.validation_accuracy or 0.0)}")
     console.print(f"The test set of this study was opened {count(found.test_openings, 'time')}.")
     if found.configurations_tested_before:
@@ -26,5 +32,8 @@ def print_final(console: Console, found: Final) -> None:
             f"[yellow]Warning: {others} of this study met this test set before; the better of several test"
             " results flatters.[/]"
         )
-    console.print(f"Model: {escape(found.model)} (the first seed's, chosen before the test set was opened)")
+    what = "the first seed's network"
+    if n > 1:
+        what = f"the {n} networks as one, by the mean of their probabilities"
+    console.print(f"Model: {escape(found.model)} ({what}, whatever the test set says)")
     console.print(f"Learning curves: {escape(found.report)}")
