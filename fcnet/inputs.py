@@ -72,10 +72,10 @@ class Axes:
         directions = np.zeros((n_features, max(1, len(order))), np.float32)
         for basis, values, vectors in found:
             (places,) = np.nonzero((first <= order) & (order < first + len(values)))
-            chosen = vectors[:, order[places] - first].astype(np.float32)
+            chosen = basis.back(vectors[:, order[places] - first].astype(np.float32))
             largest = np.abs(chosen).argmax(axis=0)
             chosen *= np.where(chosen[largest, np.arange(len(places))] < 0, -1, 1).astype(np.float32)
-            directions[:, places] = basis.back(chosen)
+            directions[:, places] = chosen
             axes.append((places, basis.parity))
             first += len(values)
         parity = np.zeros(directions.shape[1], np.int8)

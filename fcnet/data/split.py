@@ -149,8 +149,15 @@ class Split:
         -------
         Split
             `validation` is projected on axes in which it has no part.
+
+        Raises
+        ------
+        ValueError
+            If 0 axes are asked for and the rows are given in axes already.
         """
-        if n_axes == 0 or (self.axes is not None and n_axes <= len(self.axes)):
+        if self.axes is not None and n_axes == 0:
+            raise ValueError("these rows are given in principal axes, but the rows themselves are needed")
+        if self.axes is not None or n_axes == 0:
             return self
         if n_axes not in self._principal:
             axes = Axes.fit(self.train.x, self.image_shape, n_axes=n_axes)
