@@ -1,4 +1,4 @@
-"""The principal axes, what a training makes of them, and the network that comes out: the plain one on rows."""
+"""The principal axes, what a training makes of them, and the network that comes out: the plain one."""
 
 import math
 from dataclasses import replace
@@ -16,9 +16,11 @@ SHAPE = (2, 3, 5)  # an odd width: the middle column is its own mirror image
 
 def rows(n=200, n_features=30, *, seed=0, dtype=np.float32):
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal((n, n_features)) * np.geomspace(3, 0.1, n_features) @ np.linalg.qr(
-        rng.standard_normal((n_features, n_features))
-    )[0]
+    x = (
+        rng.standard_normal((n, n_features))
+        * np.geomspace(3, 0.1, n_features)
+        @ np.linalg.qr(rng.standard_normal((n_features, n_features)))[0]
+    )
     return (x - x.mean(axis=0)).astype(dtype)
 
 
@@ -111,7 +113,7 @@ def test_the_folded_network_decides_as_the_trained_one(shape, components, whiten
 
 
 def test_in_all_axes_a_training_is_the_same_in_distribution():
-    """Gradient descent sees no rotation: with the same initial weights, rotated, the same network comes out."""
+    """Gradient descent sees no rotation: from the same weights, rotated, the same network comes out."""
     split = make_split(None)
     # Whitening that is next to nothing takes the way through the axes.
     plain, turned = Hyperparameters(hidden_units=9), Hyperparameters(hidden_units=9, whitening=1e-9)

@@ -16,7 +16,7 @@ from studies.analysis.axis import Array, Axis
 from studies.analysis.thinning import thinned
 
 MIN_TRIALS = 20
-"""Fewer finished trainings than this say nothing about six hyperparameters at once."""
+"""Fewer finished trainings than this say nothing about so many hyperparameters at once."""
 
 MAX_TRIALS = 400
 """At most this many trainings condition the surrogate: the best quarter and an even pick of the rest."""
