@@ -36,6 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--minutes", type=float, default=60.0, help="no sweep is begun after that")
     parser.add_argument("--spaces", nargs="+", choices=SPACES, default=list(SPACES))
@@ -43,7 +44,7 @@ def main() -> int:
     args = parser.parse_args()
     end = time.monotonic() + 60 * args.minutes
     found: dict[str, list[dict[str, float]]] = {name: [] for name in args.spaces}
-    for seed in range(args.seeds):
+    for seed in range(args.first, args.first + args.seeds):
         for name in args.spaces:
             if time.monotonic() < end:
                 found[name].append(swept(args.data, SPACES[name], seed, args.trials, args.options.split()))

@@ -131,8 +131,8 @@ def search(
     make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)
     make_pruner(plan.pruner, epochs=plan.epochs)
     dataset, source = load_data(plan.data, plan.classes, say=say)
-    storage = connect(plan.url, create=True, say=say)
-    return _run(Search(plan, dataset, source), storage, backend, say, show)
+    experiment = Search(plan, dataset, source)
+    return _run(experiment, connect(plan.url, create=True, say=say), backend, say, show)
 
 
 def confirm(

@@ -207,6 +207,7 @@ def test_bad_data_is_one_sentence_and_nothing_is_written(sweep, tmp_path, name, 
         (("--range", "momentum=0.5:1.5"), "momentum"),
         (("--range", "batch_size=64:16"), "batch_size"),
         (("--range", "batch_size=1:2:3"), "does not name two ends"),
+        (("--range", "schedule=linear"), "write schedule=constant,cosine or one of them"),
         (("--nonsense",), "--nonsense"),
         (("nonsense",), "choose from 'run', 'best'"),
         (("predict",), "MODEL"),
@@ -218,6 +219,14 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(sweep, tmp_path, arguments,
     assert words in out.stderr
     assert len(out.stderr.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_mirror_images_of_what_is_no_image_are_refused(sweep, images, tmp_path):
+    out = sweep("--data", images, "--range", "mirror=True", check=False)
+    assert out.returncode == 2
+    assert "the data are no images; write --range mirror=False" in out.stderr
+    assert list(tmp_path.iterdir()) == [images]
+    sweep("--data", images, "--range", "mirror=False", "--trials", 1, *FAST)
 
 
 def test_an_address_that_is_none_is_told_before_any_data_is_fetched(sweep):

@@ -33,7 +33,7 @@ def test_a_study_keeps_its_facts_direction_and_metric_name(storage):
             {"space": {"lr": "0.1..0.5"}},
             "space.lr 0.1..1, not 0.1..0.5: give the same --range as before, or start another study",
         ),
-        ({"space": {"lr": "0.1..1", "n": "1..2"}}, "space.n (none), not 1..2"),
+        ({"space": {"lr": "0.1..1", "n": "1..2"}}, "space.n (none), not 1..2: start another study with"),
         ({"space": {"lr": "0.01..1 (log)"}}, "space.lr 0.1..1, not 0.01..1 (log)"),
         (
             {"data": "cd34", "data_name": "cifar10"},

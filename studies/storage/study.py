@@ -111,7 +111,10 @@ def _compare(name: str, kept: Facts, asked: Facts) -> None:
     if not different:
         return
     differences = "; ".join(f"{key} {_show(before, key)}, not {_show(now, key)}" for key in different)
-    options = sorted({_OPTIONS[fact] for key in different if (fact := key.split(".")[0]) in _OPTIONS})
+    # What the study knows nothing of, no option makes as it was.
+    options = sorted(
+        {_OPTIONS[fact] for key in different if key in before and (fact := key.split(".")[0]) in _OPTIONS}
+    )
     same = f"give the same {' and '.join(options)} as before, or " if options else ""
     raise UserError(
         f"the study {name!r} was started with {differences}: {same}start another study with --study NAME"
