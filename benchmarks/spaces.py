@@ -60,7 +60,7 @@ def main() -> int:
                 f"| {name} | {len(rows)} | {means['seconds']:.0f} | {means['validation']:.2f} |"
                 f" {means['test']:.2f} | {spread:.2f} | {means['ensemble']:.2f} |"
             )
-    print(describe(("numpy", "scipy", "optuna")))
+    print(*describe(("numpy", "scipy", "optuna")).values(), sep="; ")
     return 0
 
 
