@@ -46,10 +46,10 @@ class Training:
     --------
     >>> from fcnet import Hyperparameters, Training, load
     >>> split = load("synthetic").split()
-    >>> training = Training(split, Hyperparameters(batch_size=256, learning_rate=0.01), epochs=3, seed=0)
+    >>> training = Training(split, Hyperparameters(batch_size=128, learning_rate=0.02), epochs=3, seed=0)
     >>> for epoch in training:
     ...     print(f"epoch {epoch.epoch}: {epoch.validation_accuracy:.0%} of the validation images right")
-    epoch 0: 7...% of the validation images right
+    epoch 0: 6...% of the validation images right
     epoch 1: 7...% of the validation images right
     epoch 2: 7...% of the validation images right
 

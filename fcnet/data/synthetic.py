@@ -8,14 +8,17 @@ from fcnet.data.dataset import Dataset
 _SEED = 20_131
 _N_DEVELOPMENT, _N_TEST = 10_000, 2_000
 _SIDE = 32
+_GREY, _COLOUR = 16, 6  # waves down, and as many to the right: grey ones reach finer than coloured ones
 
 
 def generate() -> Dataset:
     """Generate 10,000 development and 2,000 test images of two classes, always the same ones.
 
-    An image is a sum of smooth colour waves whose strength falls with their frequency, as in photographs,
-    plus pixel noise. Its class depends on three things: some fine waves (a linear signal), products of pairs
-    of coarse waves (which only a network with hidden layers can use), and luck, which limits everyone.
+    An image is a sum of waves whose strength falls with their frequency, as in photographs, plus a little
+    pixel noise. Its class depends on three things: some waves of medium frequency (a linear signal), products
+    of pairs of coarse waves (which only a network with hidden layers can use), and luck, which limits
+    everyone to about 93 %. Mirroring an image keeps a wave's sign or changes it: the waves of the linear
+    signal keep theirs, and those of a pair do the same, so that the class of the mirror image is the same.
 
     Returns
     -------
@@ -24,46 +27,44 @@ def generate() -> Dataset:
     """
     rng = np.random.default_rng(_SEED)
     n = _N_DEVELOPMENT + _N_TEST
-    waves, frequency = _waves()
     # Whole numbers throughout: their sums are exact in any order, so every machine makes the same bytes.
-    strength = rng.integers(-16, 17, size=(3, n, len(waves)), dtype=np.int8).sum(axis=0)
-    images = (strength.astype(np.float32) @ waves).astype(np.int32)
-    images >>= 6
-    images += rng.integers(120, 137, size=images.shape, dtype=np.uint8)
-    pixels = np.clip(images, 0, 255, out=images).astype(np.uint8)
+    grey, blue, green = (
+        rng.integers(-16, 17, size=(3, n, count**2), dtype=np.int8).sum(axis=0, dtype=np.int8)
+        for count in (_GREY, _COLOUR, _COLOUR)
+    )
+    y, u, v = _picture(grey, _GREY, 60), _picture(blue, _COLOUR, 30), _picture(green, _COLOUR, 30)
+    pixels = np.empty((n, 3, _SIDE**2), np.uint8)
+    for channel, plane in enumerate((y + u + v, y - 2 * v, y - u + v)):
+        noise = rng.integers(120, 137, size=plane.shape, dtype=np.uint8)
+        pixels[:, channel] = np.clip(np.floor(plane / 32) + noise, 0, 255)
 
-    order = np.argsort(frequency, kind="stable")
-    fine, coarse = order[12:36], order[:12]
-    signs = rng.choice([-1, 1], size=len(fine))
-    linear = (strength[:, fine] * signs).sum(axis=1)
-    twisted = (strength[:, coarse[0::2]] * strength[:, coarse[1::2]]).sum(axis=1)
+    down, right = np.indices((_GREY, _GREY)).reshape(2, -1)
+    by_frequency = np.argsort(down**2 + right**2, kind="stable")[1:]
+    keeping, changing = (by_frequency[right[by_frequency] % 2 == odd] for odd in (0, 1))
+    pairs = grey[:, np.concatenate([keeping[:10], changing[:10]])].astype(np.int64)
+    twisted = (pairs[:, 0::2] * pairs[:, 1::2]).sum(axis=1)
+    linear = grey[:, keeping[10:28]] @ (2 * rng.integers(0, 2, size=18) - 1)
     luck = rng.integers(-16, 17, size=(3, n)).sum(axis=0)
-    score = 16 * linear + 2 * twisted + 45 * luck
+    score = 13 * linear + twisted + 17 * luck
+    images = pixels.reshape(n, -1)
     development, test = slice(0, _N_DEVELOPMENT), slice(_N_DEVELOPMENT, n)
     return Dataset(
         name="synthetic images",
-        images=pixels[development],
+        images=images[development],
         labels=_halves(score[development]),
         class_names=("first", "second"),
         image_shape=(3, _SIDE, _SIDE),
-        _test=(pixels[test], _halves(score[test])),
+        _test=(images[test], _halves(score[test])),
     )
 
 
-def _waves() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Cosine waves as whole numbers, shape (n_waves, 3072), and the spatial frequency of each (n_waves,)."""
-    position = (np.arange(_SIDE) + 0.5) * np.pi / _SIDE
-    colours = {(1, 1, 1): 10, (1, 0, -1): 5, (1, -2, 1): 5}  # grey waves reach finer than coloured ones
-    waves, frequencies = [], []
-    for colour, finest in colours.items():
-        for down in range(finest):
-            for right in range(finest):
-                frequency = float(np.hypot(down, right))
-                plane = np.outer(np.cos(down * position), np.cos(right * position))
-                wave = np.multiply.outer(np.array(colour), plane) * 60 / (1 + frequency)
-                waves.append(np.rint(wave).ravel())
-                frequencies.append(frequency)
-    return np.array(waves, dtype=np.float32), np.array(frequencies)
+def _picture(strength: NDArray[np.int8], count: int, loudest: int) -> NDArray[np.float32]:
+    """Sum cosine waves, whole numbers, of strengths (n, count * count) to planes of pixels (n, 1024)."""
+    waves = np.cos(np.outer(np.arange(count), (np.arange(_SIDE) + 0.5) * np.pi / _SIDE))
+    falling = loudest / (1 + np.hypot(*np.indices((count, count)))) ** 1.1
+    planes = np.rint(np.einsum("dr,dy,rx->dryx", falling, waves, waves)).reshape(count**2, _SIDE**2)
+    pictures: NDArray[np.float32] = strength.astype(np.float32) @ planes.astype(np.float32)
+    return pictures
 
 
 def _halves(score: NDArray[np.int64]) -> NDArray[np.int64]:
