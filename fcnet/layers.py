@@ -143,14 +143,16 @@ class Linear:
 
         Returns
         -------
-        ndarray, shape (n_slices, n, fan_in / n_slices)
+        ndarray, shape (n_slices, n, fan_in / n_slices), or (n, fan_in) where there is one slice
         """
-        count = n_slices(len(rows), self.fan_in, self.fan_out)
-        width = self.fan_in // count
-        out = self._taken.rows(len(rows) * self.fan_in).reshape(count, len(rows), width)
-        pieces = rows * count + np.arange(count)[:, np.newaxis]
+        n, count = len(rows), n_slices(len(rows), self.fan_in, self.fan_out)
+        out = self._taken.rows(n * self.fan_in)
         # Without "clip", NumPy gathers into a buffer of its own first.
-        return np.take(x.reshape(-1, width), pieces, axis=0, out=out, mode="clip")
+        if count == 1:
+            return np.take(x, rows, axis=0, out=out.reshape(n, self.fan_in), mode="clip")
+        width = self.fan_in // count
+        pieces = rows * count + np.arange(count)[:, np.newaxis]
+        return np.take(x.reshape(-1, width), pieces, axis=0, out=out.reshape(count, n, width), mode="clip")
 
     def forward(self, x: Array) -> Array:
         """Return ``x @ W + b``.
