@@ -4,7 +4,7 @@
 and `studies` from all that cosmic-ray makes (``pip install cosmic-ray``, in whatever environment;
 ``--cosmic-ray`` names its command) and runs each in a copy of the tree: against the quick tests that execute
 the changed line, then against the slow tests in the files that import its module. What became of each is
-printed at once; ``--again`` tries the survivors of an earlier output once more.
+printed at once; ``--again`` passes over those that an earlier output calls killed.
 """
 
 import argparse
@@ -35,7 +35,7 @@ PROGRAM = ("test_options", "test_cli")  # for a module that no test imports
 LAST = ("test_cli", "test_interruptions", "test_advised", "test_browser_sweep", "test_fuzz")
 NEVER = ("test_style", "test_docs", "test_installed")  # what they notice is not behaviour
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-SECONDS = 600.0  # for either part of a mutant's tests
+SECONDS = 1800.0  # for either part of a mutant's tests
 
 
 class Mutant(NamedTuple):
@@ -60,23 +60,26 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="modules whose path holds this")
     parser.add_argument("--cosmic-ray", default="cosmic-ray", help="its command")
-    parser.add_argument("--quick", action="store_true", help="leave the slow tests out")
-    parser.add_argument("--again", type=Path, help="an earlier output, whose survivors are tried")
+    parser.add_argument("--tests", choices=["quick", "slow", "all"], default="all")
+    parser.add_argument("--again", type=Path, help="an earlier output, whose killed ones are passed over")
     args = parser.parse_args()
     everything = [m for m in mutants(args.cosmic_ray) if args.only in m.module]
     chosen = random.Random(args.seed).sample(everything, min(args.number, len(everything)))
     if args.again:
-        told = {
-            line.split(maxsplit=3)[-1] for line in args.again.read_text().splitlines() if "survived" in line
-        }
-        chosen = [mutant for mutant in everything if str(mutant) in told]
+        told = args.again.read_text(encoding="utf-8").splitlines()
+        killed = {line.split(" s ")[1] for line in told if line.startswith("killed ")}
+        chosen = [mutant for mutant in chosen if str(mutant) not in killed]
     end = time.monotonic() + 60 * args.minutes
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         trees: LifoQueue[Path] = LifoQueue()
         for job in range(args.jobs):
             trees.put(copied(Path(folder) / str(job)))
-        quick, slow = executing(Path(folder) / "0"), importing()
+        parts: list[Callable[[Mutant], list[str]]] = []
+        if args.tests != "slow":
+            parts.append(executing(Path(folder) / "0"))
+        if args.tests != "quick":
+            parts.append(importing(Path(folder) / "0"))
 
         def run(mutant: Mutant) -> None:
             began = time.monotonic()
@@ -86,7 +89,7 @@ def main() -> int:
             tree = trees.get()
             outcome, difference = "survived", ""
             try:
-                for tests in (quick(mutant), [] if args.quick else ["-m", "slow", *slow[mutant.module]]):
+                for tests in (part(mutant) for part in parts):
                     if tests and outcome == "survived":
                         outcome, difference = tried(mutant, tree, tests, args.cosmic_ray)
             finally:
@@ -101,7 +104,7 @@ def main() -> int:
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items()))
     seconds = time.monotonic() - began
     print(f"{len(chosen)} of {len(everything)} mutants, seed {args.seed}: {counts}; {seconds:.0f} s")
-    print(describe())
+    print(describe(["optuna", "numpy"]))
     return 0
 
 
@@ -165,17 +168,19 @@ def executing(tree: Path) -> Callable[[Mutant], list[str]]:
     return found
 
 
-def importing() -> dict[str, list[str]]:
-    """Return the test files that import each module, the quick ones first, then those of the real program."""
-    found: dict[str, list[str]] = {}
-    files = [f for f in sorted((ROOT / "tests").glob("test_*.py")) if f.stem not in NEVER]
-    imports = {file: set(imported(file)) for file in files}
-    for path in [*(ROOT / "fcnet").rglob("*.py"), *(ROOT / "studies").rglob("*.py")]:
-        module = str(path.relative_to(ROOT))
-        name = module.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
-        own = [f.stem for f in files if name in imports[f]]
+def importing(tree: Path) -> Callable[[Mutant], list[str]]:
+    """Return what finds the slow tests in the files that import a mutant's module, or of the real program."""
+    command = [*PYTEST, "-m", "slow", "-n", "0", "--no-cov", "--collect-only"]
+    listed = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=True).stdout
+    stems = {re.split(r"[/.]", line)[1] for line in listed.splitlines() if line.startswith("tests/")}
+    imports = {stem: set(imported(ROOT / "tests" / f"{stem}.py")) for stem in stems.difference(NEVER)}
+
+    def found(mutant: Mutant) -> list[str]:
+        name = mutant.module.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
+        own = [stem for stem, names in imports.items() if name in names]
         ordered = sorted(own or PROGRAM, key=lambda stem: (stem in LAST, stem))
-        found[module] = [f"tests/{stem}.py" for stem in ordered]
+        return ["-m", "slow", *(f"tests/{stem}.py" for stem in ordered)]
+
     return found
 
 
@@ -214,11 +219,16 @@ def tried(mutant: Mutant, tree: Path, tests: list[str], command: str) -> tuple[s
         )
     except subprocess.TimeoutExpired:
         shutil.copy(ROOT / mutant.module, tree / mutant.module)
-        return "killed by time", ""
+        return "killed", ""
     try:
         answer = json.loads(done.stdout)
     except ValueError:
         return "not made", done.stderr
+    failed = re.findall(r"^(?:FAILED|ERROR) (tests/[^ \n[]+)", str(answer.get("output")), re.MULTILINE)
+    if failed:  # a test that fails by itself has noticed nothing
+        alone = [*PYTEST, "-n", "0", "--no-cov", failed[0]]
+        if subprocess.run(alone, cwd=tree, capture_output=True, check=False).returncode:
+            return "survived", f"{failed[0]} fails without it too\n{answer.get('diff', '')}"
     return str(answer["test_outcome"]), str(answer.get("diff", ""))
 
 
