@@ -3,8 +3,8 @@
 ``python -m benchmarks.stress.mutants --number 300 --seed 0 --minutes 60`` draws that many mutants of `fcnet`
 and `studies` from all that cosmic-ray makes (``pip install cosmic-ray``, in whatever environment;
 ``--cosmic-ray`` names its command) and runs each in a copy of the tree: against the quick tests that execute
-the changed line, then against the slow tests in the files that import its module. What became of each is
-printed at once; ``--again`` passes over those that an earlier output calls killed.
+the changed line, then against the slow ones; against the real program where no test executes it in its own
+process. What became of each is printed at once; ``--again`` passes over those that earlier ones call killed.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import LifoQueue
@@ -31,8 +31,7 @@ import coverage
 from benchmarks.machine import describe
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PROGRAM = ("test_options", "test_cli")  # for a module that no test imports
-LAST = ("test_cli", "test_interruptions", "test_advised", "test_browser_sweep", "test_fuzz")
+PROGRAM = ("tests/test_options.py", "tests/test_cli.py", "tests/test_advised.py")
 NEVER = ("test_style", "test_docs", "test_installed")  # what they notice is not behaviour
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 SECONDS = 1800.0  # for either part of a mutant's tests
@@ -75,11 +74,11 @@ def main() -> int:
         trees: LifoQueue[Path] = LifoQueue()
         for job in range(args.jobs):
             trees.put(copied(Path(folder) / str(job)))
-        parts: list[Callable[[Mutant], list[str]]] = []
-        if args.tests != "slow":
-            parts.append(executing(Path(folder) / "0"))
-        if args.tests != "quick":
-            parts.append(importing(Path(folder) / "0"))
+        parts = [
+            executing(Path(folder) / "0", marked)
+            for name, marked in (("quick", "not slow"), ("slow", "slow"))
+            if args.tests in (name, "all")
+        ]
 
         def run(mutant: Mutant) -> None:
             began = time.monotonic()
@@ -89,8 +88,9 @@ def main() -> int:
             tree = trees.get()
             outcome, difference = "survived", ""
             try:
-                for tests in (part(mutant) for part in parts):
-                    if tests and outcome == "survived":
+                found = [tests for part in parts if (tests := part(mutant))]
+                for tests in found or [PROGRAM]:
+                    if outcome == "survived":
                         outcome, difference = tried(mutant, tree, tests, args.cosmic_ray)
             finally:
                 trees.put(tree)
@@ -140,10 +140,11 @@ def annotations(path: Path) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]
                 )
 
 
-def executing(tree: Path) -> Callable[[Mutant], list[str]]:
-    """Run the quick tests once, and return what finds those that execute a mutant, the narrowest first."""
-    command = [*PYTEST, "-m", "not slow", "--cov-context=test", "--cov-report="]
-    subprocess.run([*command, *(f"--ignore=tests/{stem}.py" for stem in NEVER)], cwd=tree, check=True)
+def executing(tree: Path, marked: str) -> Callable[[Mutant], list[str]]:
+    """Run tests once, and return what finds those that execute a mutant, the narrowest first."""
+    command = [*PYTEST, "-m", marked, "--cov-context=test", "--cov-report="]
+    command += [f"--ignore=tests/{stem}.py" for stem in NEVER]
+    subprocess.run(command, cwd=tree, check=False)  # whoever fails in it is found out in `tried`
     data = coverage.CoverageData(str(tree / ".coverage"))
     data.read()
     lines = {
@@ -168,32 +169,6 @@ def executing(tree: Path) -> Callable[[Mutant], list[str]]:
     return found
 
 
-def importing(tree: Path) -> Callable[[Mutant], list[str]]:
-    """Return what finds the slow tests in the files that import a mutant's module, or of the real program."""
-    command = [*PYTEST, "-m", "slow", "-n", "0", "--no-cov", "--collect-only"]
-    listed = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=True).stdout
-    stems = {re.split(r"[/.]", line)[1] for line in listed.splitlines() if line.startswith("tests/")}
-    imports = {stem: set(imported(ROOT / "tests" / f"{stem}.py")) for stem in stems.difference(NEVER)}
-
-    def found(mutant: Mutant) -> list[str]:
-        name = mutant.module.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
-        own = [stem for stem, names in imports.items() if name in names]
-        ordered = sorted(own or PROGRAM, key=lambda stem: (stem in LAST, stem))
-        return ["-m", "slow", *(f"tests/{stem}.py" for stem in ordered)]
-
-    return found
-
-
-def imported(file: Path) -> Iterator[str]:
-    """Yield the modules that a test imports, and those that these import within the same folder."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
 def copied(folder: Path) -> Path:
     """Copy what git knows of the tree."""
     names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -204,7 +179,7 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def tried(mutant: Mutant, tree: Path, tests: list[str], command: str) -> tuple[str, str]:
+def tried(mutant: Mutant, tree: Path, tests: Sequence[str], command: str) -> tuple[str, str]:
     """Return what became of a mutant, and how it differs from the original."""
     test = shlex.join([*PYTEST, "-x", "-n", "0", "--no-cov", *tests])
     arguments = [mutant.module, mutant.operator, str(mutant.occurrence), test]
