@@ -8,6 +8,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from studies.analysis.advice import edges, outlook, selection_bias
+from studies.analysis.axis import Axis
 from studies.samplers import make_pruner
 from studies.space import DEFAULT_SPACE, axes, narrowed
 
@@ -189,3 +190,17 @@ def test_a_few_hopeless_trainings_do_not_change_the_outlook() -> None:
     scores = 0.85 + 0.004 * rng.standard_normal(60)
     scores[::7] = 0.5
     assert outlook(list(scores), 0.004).flat
+
+
+def test_the_edge_is_three_per_cent_of_the_range_and_belongs_to_it() -> None:
+    unit = {"learning_rate": Axis(0.0, 1.0, log=False, whole=False)}
+    sides = {v: [e.side for e in edges({"learning_rate": v}, unit)] for v in (0.03, 0.031, 0.969, 0.97)}
+    assert sides == {0.03: ["lower"], 0.031: [], 0.969: [], 0.97: ["upper"]}
+
+
+def test_a_wider_range_stops_at_the_natural_limit() -> None:
+    low = axes({"hidden_units": IntDistribution(2, 64, log=True)})
+    assert [edge.wider for edge in edges({"hidden_units": 2}, low)] == ["1:64"]
+    axis = {"momentum": Axis(0.1, 0.9, log=False, whole=False, least=0.0, most=1.0)}
+    assert [edge.wider for edge in edges({"momentum": 0.1}, axis)] == ["0:0.9"]
+    assert [edge.wider for edge in edges({"momentum": 0.9}, axis)] == ["0.1:0.95"]

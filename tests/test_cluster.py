@@ -172,3 +172,13 @@ def test_the_command_sweeps_and_trains_on_a_cluster(local, cluster, images, swee
     check_exact(study, 3)
     sweep("train", "--seeds", 1, *there)
     assert len(list((tmp_path / "models" / "sweep").glob("*.safetensors"))) == 2
+
+
+def test_the_worker_with_the_largest_share_of_free_slots_is_the_next(own):
+    for threads in (2, 4):
+        own.add_worker(threads=threads)
+    with DaskCluster(own.address) as backend:
+        until(lambda: backend.slots == 6)
+        for _ in range(3):
+            backend._wait_for_worker()
+        assert {n: backend._busy[worker] for worker, n in backend._link.workers.items()} == {2: 1, 4: 2}

@@ -237,3 +237,10 @@ def test_targets_and_decisions_agree_for_two_and_more_classes():
     assert encode_targets(two, 2, np.dtype(np.float32)).shape == (3, 1)
     assert np.array_equal(decide(encode_targets(two, 2, np.dtype(float)) - 0.5), two)
     assert np.array_equal(decide(encode_targets(three, 3, np.dtype(float))), three)
+
+
+def test_a_wide_layer_is_taken_in_as_few_slices_as_are_small_enough(monkeypatch):
+    monkeypatch.setattr(layers, "_SMALL_PRODUCT", 1_000_000)
+    # 16 * 3072 * 512 is 25.2 million products: 26 slices at least, of which 3072 can be cut into 32.
+    counts = {(16, 3072, 512): 32, (16, 784, 512): 7, (64, 3072, 32): 8, (256, 3072, 512): 1, (7, 24, 113): 1}
+    assert {asked: layers.n_slices.__wrapped__(*asked) for asked in counts} == counts

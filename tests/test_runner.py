@@ -1,10 +1,12 @@
 """The sweep: exact totals, lost workers, failures, time limits, whatever the backend."""
 
 import contextlib
+import itertools
 import os
 import signal
 import sqlite3
 import threading
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -252,3 +254,33 @@ def test_libraries_are_looked_at_before_there_are_threads(images, url, monkeypat
     finally:
         environment.cache_clear()
     assert looked == [threading.main_thread()]
+
+
+def test_a_pruned_trial_begins_the_row_of_failures_anew(opened):
+    turn = itertools.count(1)
+
+    def objective(trial):
+        suggest(trial)
+        if next(turn) % 5 == 0:  # four failures in a row, never five
+            raise optuna.TrialPruned
+        raise TrainingFailed("no good")
+
+    run(opened, objective, total=3)
+    assert states(opened[1]).count(TrialState.FAIL) == 12
+
+
+def test_publishing_takes_a_hundredth_of_the_time_and_the_time_is_that_of_this_run(opened, monkeypatch):
+    now, seen, published = [1000.0], [], []
+    monkeypatch.setattr("studies.execution.runner.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def publish(_):
+        published.append(now[0])
+        now[0] += 2.0
+
+    def objective(trial):
+        now[0] += 10.0
+        return suggest(trial)
+
+    run(opened, objective, total=60, publish=publish, show=seen.append)
+    assert all(later - earlier >= 200 for earlier, later in itertools.pairwise(published))
+    assert 600 <= seen[-1].seconds <= 700

@@ -109,3 +109,12 @@ def test_the_sentence_on_noise_has_the_width_of_the_band() -> None:
     assert noise_sentence(0.004, 1) == (
         "A single training varies by 0.40 points (standard deviation, from repeats)."
     )
+
+
+def test_the_interval_of_several_models_adds_the_images_to_the_seeds() -> None:
+    score = measured_score([0.84, 0.86], images=2000, noise=None)
+    half = np.hypot(12.7062 * 0.01, 1.95996 * np.sqrt(0.85 * 0.15 / 2000))
+    assert (score.mean - score.low, score.high - score.mean) == pytest.approx((half, half), rel=1e-3)
+    assert score.n == 2
+    assert measured_score([0.85], images=2000, noise=0.004).n == 1
+    assert measured_score([0.85], images=2000, noise=None).n == 1

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 
+from studies.analysis.budget import level
 from studies.analysis.decisions import MAX_SEEDS, compare, holm, seeds_needed, still_in_the_race
 from studies.analysis.factors import factor_tests
 from studies.analysis.scores import summarise
@@ -209,3 +211,23 @@ def test_a_factor_reports_its_extremes_and_unpaired_levels_are_refused() -> None
     assert test.largest_difference == pytest.approx(0.14)
     with pytest.raises(ValueError, match="same number"):
         factor_tests({"a": [[0.8, 0.81], [0.8]]})
+
+
+def test_the_p_value_of_a_factor_counts_the_arrangement_that_was_seen() -> None:
+    clear = [[0.1 * level + 0.001 * seed for seed in range(8)] for level in range(3)]
+    assert factor_tests({"a": clear}, n_permutations=99)["a"].p_value == 1 / 100
+    assert factor_tests({"a": [[0.5] * 4] * 3}, n_permutations=99)["a"].p_value == 1.0
+    rng = np.random.default_rng(0)
+    noise = {"a": rng.standard_normal((4, 6))}
+    assert factor_tests(noise) == factor_tests(noise, n_permutations=4999, seed=0)
+
+
+def test_the_number_of_seeds_is_the_sum_of_two_quantiles_up_to_the_most_there_are() -> None:
+    alone = {"margin": 0.0, "overlap": 0.0, "resolution": 0.0}
+
+    def least(n: int) -> float:  # the smallest difference of spread 1 that n seeds tell
+        return float((stats.t.ppf(0.8, n - 1) + stats.t.isf(level(1) / 2, n - 1)) / n**0.5)
+
+    for n in (5, 20, MAX_SEEDS):
+        assert seeds_needed(1.0001 * least(n), 1.0, **alone) == n
+        assert seeds_needed(0.9999 * least(n), 1.0, **alone) == (n + 1 if n < MAX_SEEDS else None)

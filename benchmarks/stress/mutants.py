@@ -2,14 +2,17 @@
 
 ``python -m benchmarks.stress.mutants --number 300 --seed 0 --minutes 60`` draws that many mutants of `fcnet`
 and `studies` from all that cosmic-ray makes (``pip install cosmic-ray``, in whatever environment;
-``--cosmic-ray`` names its command), runs each in a copy of the tree against the test files that import the
-changed module, the quick ones first, and lists the survivors.
+``--cosmic-ray`` names its command) and runs each in a copy of the tree: against the quick tests that execute
+the changed line, then against the slow ones; against the real program where no test executes it in its own
+process. What became of each is printed at once; ``--again`` passes over those that earlier ones call killed.
 """
 
 import argparse
 import ast
 import json
 import random
+import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -17,18 +20,21 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import LifoQueue
 from typing import NamedTuple
 
+import coverage
+
 from benchmarks.machine import describe
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PROGRAM = ("test_options", "test_cli")  # for a module that no test imports
-LAST = ("test_cli", "test_interruptions", "test_advised", "test_browser_sweep", "test_fuzz")
+PROGRAM = ("tests/test_options.py", "tests/test_cli.py", "tests/test_advised.py")
 NEVER = ("test_style", "test_docs", "test_installed")  # what they notice is not behaviour
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+SECONDS = 1800.0  # for either part of a mutant's tests
 
 
 class Mutant(NamedTuple):
@@ -38,6 +44,10 @@ class Mutant(NamedTuple):
     operator: str
     occurrence: int
     row: int
+
+    def __str__(self) -> str:
+        """Return what an output calls it."""
+        return f"{self.module}:{self.row} {self.operator} {self.occurrence}"
 
 
 def main() -> int:
@@ -49,39 +59,52 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="modules whose path holds this")
     parser.add_argument("--cosmic-ray", default="cosmic-ray", help="its command")
+    parser.add_argument("--tests", choices=["quick", "slow", "all"], default="all")
+    parser.add_argument("--again", type=Path, help="an earlier output, whose killed ones are passed over")
     args = parser.parse_args()
     everything = [m for m in mutants(args.cosmic_ray) if args.only in m.module]
     chosen = random.Random(args.seed).sample(everything, min(args.number, len(everything)))
-    tests = tests_by_module()
+    if args.again:
+        told = args.again.read_text(encoding="utf-8").splitlines()
+        killed = {line.split(" s ")[1] for line in told if line.startswith("killed ")}
+        chosen = [mutant for mutant in chosen if str(mutant) not in killed]
     end = time.monotonic() + 60 * args.minutes
     outcomes: Counter[str] = Counter()
-    survivors: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         trees: LifoQueue[Path] = LifoQueue()
         for job in range(args.jobs):
             trees.put(copied(Path(folder) / str(job)))
+        parts = [
+            executing(Path(folder) / "0", marked)
+            for name, marked in (("quick", "not slow"), ("slow", "slow"))
+            if args.tests in (name, "all")
+        ]
 
         def run(mutant: Mutant) -> None:
-            if time.monotonic() > end:
+            began = time.monotonic()
+            if began > end:
                 outcomes["not run"] += 1
                 return
             tree = trees.get()
+            outcome, difference = "survived", ""
             try:
-                outcome, difference = tried(mutant, tree, tests.get(mutant.module, []), args.cosmic_ray)
+                found = [tests for part in parts if (tests := part(mutant))]
+                for tests in found or [PROGRAM]:
+                    if outcome == "survived":
+                        outcome, difference = tried(mutant, tree, tests, args.cosmic_ray)
             finally:
                 trees.put(tree)
             outcomes[outcome] += 1
-            if outcome == "survived":
-                survivors.append(f"{mutant.module}:{mutant.row} {mutant.operator}\n{difference}")
-                print(survivors[-1], flush=True)
+            survived = f"\n{difference}" if outcome == "survived" else ""
+            print(f"{outcome} {time.monotonic() - began:.0f} s {mutant}{survived}", flush=True)
 
         began = time.monotonic()
         with ThreadPoolExecutor(args.jobs) as pool:
             list(pool.map(run, chosen))
-    told = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items()))
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items()))
     seconds = time.monotonic() - began
-    print(f"{len(chosen)} of {len(everything)} mutants, seed {args.seed}: {told}; {seconds:.0f} s")
-    print(describe())
+    print(f"{len(chosen)} of {len(everything)} mutants, seed {args.seed}: {counts}; {seconds:.0f} s")
+    print(describe(["optuna", "numpy"]))
     return 0
 
 
@@ -117,28 +140,33 @@ def annotations(path: Path) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]
                 )
 
 
-def tests_by_module() -> dict[str, list[str]]:
-    """Return the test files that import each module, the quick ones first, then those of the real program."""
-    found: dict[str, list[str]] = {}
-    files = [f for f in sorted((ROOT / "tests").glob("test_*.py")) if f.stem not in NEVER]
-    imports = {file: set(imported(file)) for file in files}
-    for path in [*(ROOT / "fcnet").rglob("*.py"), *(ROOT / "studies").rglob("*.py")]:
-        module = str(path.relative_to(ROOT))
-        name = module.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
-        own = [f.stem for f in files if name in imports[f]]
-        ordered = sorted(own or PROGRAM, key=lambda stem: (stem in LAST, stem))
-        found[module] = [f"tests/{stem}.py" for stem in ordered]
+def executing(tree: Path, marked: str) -> Callable[[Mutant], list[str]]:
+    """Run tests once, and return what finds those that execute a mutant, the narrowest first."""
+    command = [*PYTEST, "-m", marked, "--cov-context=test", "--cov-report="]
+    command += [f"--ignore=tests/{stem}.py" for stem in NEVER]
+    subprocess.run(command, cwd=tree, check=False)  # whoever fails in it is found out in `tried`
+    data = coverage.CoverageData(str(tree / ".coverage"))
+    data.read()
+    lines = {
+        str(Path(file).relative_to(tree.resolve())): {
+            line: {re.split(r"[|[]", context)[0] for context in contexts if context}
+            for line, contexts in data.contexts_by_lineno(file).items()
+        }
+        for file in data.measured_files()
+    }
+    width = Counter(test for module in lines.values() for tests in module.values() for test in tests)
+
+    def found(mutant: Mutant) -> list[str]:
+        module = lines.get(mutant.module, {})
+        tree_of_module = ast.parse((ROOT / mutant.module).read_text(encoding="utf-8"))
+        bodies = [node.body for node in ast.walk(tree_of_module) if isinstance(node, ast.FunctionDef)]
+        if any(body[0].lineno <= mutant.row <= (body[-1].end_lineno or 0) for body in bodies):
+            tests = module.get(max((line for line in module if line <= mutant.row), default=0), set())
+        else:  # executed when the module is imported, whoever does that
+            tests = set().union(*module.values())
+        return sorted(tests, key=lambda test: (width[test], test))
+
     return found
-
-
-def imported(file: Path) -> Iterator[str]:
-    """Yield the modules that a test imports, and those that these import within the same folder."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def copied(folder: Path) -> Path:
@@ -151,26 +179,31 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def tried(mutant: Mutant, tree: Path, tests: list[str], command: str) -> tuple[str, str]:
+def tried(mutant: Mutant, tree: Path, tests: Sequence[str], command: str) -> tuple[str, str]:
     """Return what became of a mutant, and how it differs from the original."""
-    test = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
-    arguments = [mutant.module, mutant.operator, str(mutant.occurrence), " ".join(test)]
+    test = shlex.join([*PYTEST, "-x", "-n", "0", "--no-cov", *tests])
+    arguments = [mutant.module, mutant.operator, str(mutant.occurrence), test]
     try:
         done = subprocess.run(
             [command, "mutate-and-test", *arguments],
             cwd=tree,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
         shutil.copy(ROOT / mutant.module, tree / mutant.module)
-        return "killed by time", ""
+        return "killed", ""
     try:
         answer = json.loads(done.stdout)
     except ValueError:
         return "not made", done.stderr
+    failed = re.findall(r"^(?:FAILED|ERROR) (tests/[^ \n[]+)", str(answer.get("output")), re.MULTILINE)
+    if failed:  # a test that fails by itself has noticed nothing
+        alone = [*PYTEST, "-n", "0", "--no-cov", failed[0]]
+        if subprocess.run(alone, cwd=tree, capture_output=True, check=False).returncode:
+            return "survived", f"{failed[0]} fails without it too\n{answer.get('diff', '')}"
     return str(answer["test_outcome"]), str(answer.get("diff", ""))
 
 
