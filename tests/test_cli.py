@@ -28,6 +28,10 @@ def test_the_whole_way_from_images_to_a_model(sweep, images, tmp_path):
         "momentum": 0.8,
         "weight_decay": 0.05,
         "n_layers": 3,
+        "components": 24,
+        "whitening": 0.0,
+        "mirror": False,
+        "schedule": "constant",
     }
     best = json.loads(sweep("best", "--format", "json").stdout)
     assert best["study"] == "sweep"

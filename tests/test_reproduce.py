@@ -153,7 +153,7 @@ def test_a_diverged_trial_diverges_again(tmp_path, images):
 
 def test_a_confirmation_run_is_reproduced_on_its_own_split(url, images):
     confirm(opened(url), top=1, n_seeds=2, backend=InProcess())
-    assert again(url, 2, images, runs_name("sweep")).identical
+    assert again(url, 1, images, runs_name("sweep")).identical
 
 
 def test_trials_that_cannot_be_compared_are_told(url, images):
