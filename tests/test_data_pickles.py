@@ -103,3 +103,15 @@ def test_the_same_bytes_cannot_make_many_arrays() -> None:
     array = b"cnumpy._core.numeric\n_frombuffer\n(h\x00h\x01M\x10\x27\x85U\x01CtR"
     with pytest.raises(UserError, match="the same bytes in several arrays"):
         read(b"\x80\x04" + content + dtype + array * 50 + b".")
+
+
+def test_the_memo_is_as_long_as_a_pickle_may_be_and_keys_are_words() -> None:
+    def memo(slot: int) -> bytes:
+        return b"\x80\x02}r" + struct.pack("<I", slot) + b"."
+
+    with pytest.raises(UserError, match=r"some.file lacks train_data"):
+        read(memo(1000))
+    with pytest.raises(UserError, match="truncated or damaged"):
+        read(memo(1001))
+    with pytest.raises(UserError, match="no dict of arrays"):
+        read(pickle.dumps({1: 2}, 2))

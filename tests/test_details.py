@@ -218,3 +218,15 @@ def test_only_blas_libraries_are_named_as_such() -> None:
 
     named = {part.split()[0] for part in environment()["blas"].split(", ")}
     assert named == {pool["internal_api"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_bodies_of_requests_are_bounded_by_what_is_uploaded() -> None:
+    from studies.dashboard.serving import READ_ONLY_BODY, UPLOAD_BODY
+
+    assert (READ_ONLY_BODY, UPLOAD_BODY) == (65_536, 134_217_728)
+
+
+def test_data_go_to_a_cluster_in_pieces_below_what_dask_warns_of() -> None:
+    from studies.execution.cluster import _CHUNK_BYTES
+
+    assert _CHUNK_BYTES == 4_194_304
