@@ -18,11 +18,12 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner,
 
 from fcnet.data import load, shared_split
 from fcnet.errors import Diverged
+from fcnet.inputs import n_axes
 from studies.execution.backend import Job
 from studies.execution.local import ProcessPool
 from studies.execution.objective import training_seed
-from studies.samplers import make_pruner
-from studies.space import BASELINE, suggest
+from studies.samplers import make_pruner, make_sampler
+from studies.space import BASELINE, DEFAULT_SPACE, around, fitted, suggest
 
 EPOCHS = 20
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
@@ -40,9 +41,13 @@ PRUNERS: dict[str, Callable[[], BasePruner]] = {
 
 def record(data: str, file: Path, *, n_random: int, n_best: int, n_seeds: int, workers: int) -> None:
     """Train random configurations and the baseline, then the best on fresh seeds, and keep every curve."""
-    split = shared_split(load(data))
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    configurations = [BASELINE] + [suggest(study.ask()) for _ in range(n_random - 1)]
+    dataset = load(data)
+    n_features = dataset.images.shape[1]
+    space = fitted(DEFAULT_SPACE, n_features, images=dataset.are_images)
+    study = optuna.create_study(sampler=make_sampler("random", seed=0, n_trials=0, space=space))
+    proposed = around(space, n_features)
+    configurations = [BASELINE] + [suggest(study.ask(), proposed) for _ in range(n_random - 1)]
+    splits = [shared_split(dataset, n_axes=n_axes(h, n_features)) for h in configurations]
     seeds = [training_seed(1, i) for i in range(n_seeds)]
     with ProcessPool(workers) as backend, ThreadPoolExecutor(workers) as threads:
 
@@ -54,11 +59,15 @@ def record(data: str, file: Path, *, n_random: int, n_best: int, n_seeds: int, w
             print(".", end="", file=sys.stderr, flush=True)
             return epochs + [(0.5, 0.0)] * (EPOCHS - len(epochs))
 
-        jobs = [Job(h, EPOCHS, training_seed(0, i), split) for i, h in enumerate(configurations)]
+        jobs = [Job(h, EPOCHS, training_seed(0, i), splits[i]) for i, h in enumerate(configurations)]
         curves = np.array(list(threads.map(curve, jobs)))
         best = np.argsort(-curves[:, -1, 0])[:n_best].tolist()
         repeats = np.array(
-            list(threads.map(curve, [Job(configurations[i], EPOCHS, s, split) for i in best for s in seeds]))
+            list(
+                threads.map(
+                    curve, [Job(configurations[i], EPOCHS, s, splits[i]) for i in best for s in seeds]
+                )
+            )
         )
     truth = repeats[:, -1, 0].reshape(n_best, n_seeds).mean(axis=1)
     file.write_text(
