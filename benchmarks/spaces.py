@@ -8,7 +8,6 @@ chosen on those that results are reported on.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -84,7 +83,7 @@ def swept(data: str, ranges: list[str], seed: int, trials: int, options: list[st
 def run(folder: str, *arguments: str) -> dict[str, Any]:
     """Run the program in a folder of its own and return what it found."""
     command = [sys.executable, str(ROOT / "sweep.py"), *arguments, "--format", "json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(arguments)}: {done.stderr}")
     found: dict[str, Any] = json.loads(done.stdout)

@@ -44,9 +44,9 @@ class Axes:
         """Find the axes of normalised rows.
 
         They are the eigenvectors of ``C = x' x / n``, averaged with its mirror image. That average commutes
-        with mirroring, so that every axis is symmetric or antisymmetric. Its two halves
-        are found apart, each an eighth of the work, and the mirror image of a row in these coordinates is the
-        row with the signs `parity`.
+        with mirroring, so that every axis is symmetric or antisymmetric. Its two halves are found apart,
+        each an eighth of the work, and the mirror image of a row in these coordinates is the row with the
+        signs `parity`.
 
         Parameters
         ----------
@@ -68,19 +68,15 @@ class Axes:
         variances = np.concatenate([values for _, values, _ in found])
         order = np.argsort(-variances, kind="stable")
         order = order[variances[order] > np.finfo(dtype).eps * variances.sum()][:n_axes]
-        first, axes = 0, []
-        directions = np.zeros((n_features, max(1, len(order))), np.float32)
+        n_found, first = max(1, len(order)), 0
+        directions, parity = np.zeros((n_features, n_found), np.float32), np.zeros(n_found, np.int8)
         for basis, values, vectors in found:
             (places,) = np.nonzero((first <= order) & (order < first + len(values)))
             chosen = basis.back(vectors[:, order[places] - first].astype(np.float32))
             largest = np.abs(chosen).argmax(axis=0)
             chosen *= np.where(chosen[largest, np.arange(len(places))] < 0, -1, 1).astype(np.float32)
-            directions[:, places] = chosen
-            axes.append((places, basis.parity))
+            directions[:, places], parity[places] = chosen, basis.parity
             first += len(values)
-        parity = np.zeros(directions.shape[1], np.int8)
-        for places, sign in axes:
-            parity[places] = sign
         # Rows that are all the same have no axis; one without variance stands for them.
         return cls(directions, variances[order] if len(order) else np.zeros(1), parity)
 

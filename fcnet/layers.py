@@ -68,9 +68,9 @@ class Linear:
     ----------
     fan_in, fan_out : int
         Number of inputs and outputs.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator or None
         Draws the weights from a normal distribution of variance ``2 / fan_in`` (He et al. 2015); biases
-        start at zero.
+        start at zero. None leaves the weights at zero, for whoever sets them.
     dtype : numpy dtype, default=float32
         float32 or float64.
     variance : float, optional
@@ -82,15 +82,17 @@ class Linear:
         fan_in: int,
         fan_out: int,
         *,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None,
         dtype: DTypeLike = np.float32,
         variance: float | None = None,
     ) -> None:
         self.fan_in, self.fan_out = fan_in, fan_out
         self.dtype = np.dtype(dtype)
         self.biases: Array = np.zeros(fan_out, dtype)
-        self._w: Array = rng.standard_normal((fan_in, fan_out), dtype=np.float64).astype(dtype)
-        self._w *= math.sqrt(2.0 / fan_in if variance is None else variance)
+        self._w: Array = np.zeros((fan_in, fan_out), dtype)
+        if rng is not None:
+            self._w[...] = rng.standard_normal((fan_in, fan_out), dtype=np.float64)
+            self._w *= math.sqrt(2.0 / fan_in if variance is None else variance)
         self._scale = 1.0
         self._v: Array = np.zeros_like(self._w)
         self._velocity_scale = 1.0

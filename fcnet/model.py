@@ -186,19 +186,9 @@ class Model:
             or scale.dtype != np.float32
         ):
             raise ValueError("the normalisation does not fit")
-        networks = []
-        for i in range(len(seeds)):
-            network = Network(
-                hyperparameters,
-                n_features=len(mean),
-                n_classes=len(class_names),
-                rng=np.random.default_rng(0),
-                dtype=tensors["linear0.weights"].dtype,
-            )
-            network.parameters = {name: tensor[i] for name, tensor in tensors.items()}
-            networks.append(network)
+        parameters = [{name: tensor[i] for name, tensor in tensors.items()} for i in range(len(seeds))]
         return cls(
-            networks=tuple(networks),
+            networks=tuple(Network.of(p, hyperparameters, n_classes=len(class_names)) for p in parameters),
             normalisation=Normalisation(mean, scale),
             class_names=class_names,
             hyperparameters=hyperparameters,

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -26,8 +26,8 @@ class Network:
         Number of inputs.
     n_classes : int
         Two classes share one logit; more have one each.
-    rng : numpy.random.Generator
-        Draws the initial weights.
+    rng : numpy.random.Generator or None
+        Draws the initial weights; None where they are set afterwards, see `of`.
     dtype : numpy dtype, default=float32
         float32 or float64.
     variance : float, optional
@@ -51,7 +51,7 @@ class Network:
         *,
         n_features: int,
         n_classes: int,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None,
         dtype: DTypeLike = np.float32,
         variance: float | None = None,
     ) -> None:
@@ -65,6 +65,16 @@ class Network:
             for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths))
         ]
         self._rectifiers = [ReLU() for _ in hidden]
+
+    @classmethod
+    def of(cls, parameters: dict[str, Array], hyperparameters: Hyperparameters, *, n_classes: int) -> Self:
+        """Return the network of given `parameters`, in the shape that the hyperparameters say."""
+        first = parameters["linear0.weights"]
+        network = cls(
+            hyperparameters, n_features=len(first), n_classes=n_classes, rng=None, dtype=first.dtype
+        )
+        network.parameters = parameters
+        return network
 
     @property
     def n_outputs(self) -> int:
@@ -101,17 +111,9 @@ class Network:
 
     def behind(self, projection: Array) -> "Network":
         """Return the network on rows, given one on ``row @ projection``, shape (n_features, fan_in)."""
-        whole = Network(
-            self._hyperparameters,
-            n_features=len(projection),
-            n_classes=self.n_classes,
-            rng=np.random.default_rng(0),
-            dtype=self.dtype,
-        )
         parameters = self.parameters
         parameters["linear0.weights"] = projection @ parameters["linear0.weights"]
-        whole.parameters = parameters
-        return whole
+        return Network.of(parameters, self._hyperparameters, n_classes=self.n_classes)
 
     def logits(self, x: Array) -> Array:
         """Return the logits, shape (n, n_outputs), as a new array, whatever the number of rows."""

@@ -1,6 +1,6 @@
 """The search space: which values of the hyperparameters a sweep tries."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from math import inf
 from typing import Any
@@ -19,7 +19,7 @@ from studies.analysis.axis import Axis
 
 Space = Mapping[str, IntDistribution | FloatDistribution | CategoricalDistribution]
 
-_CHOICES: Mapping[str, tuple[Any, ...]] = {"mirror": (False, True), "schedule": SCHEDULES}
+CHOICES: Mapping[str, tuple[Any, ...]] = {"mirror": (False, True), "schedule": SCHEDULES}
 
 DEFAULT_SPACE: Space = {
     "batch_size": IntDistribution(16, 256, log=True),
@@ -73,7 +73,7 @@ def suggest(trial: BaseTrial, space: Space = DEFAULT_SPACE) -> Hyperparameters:
     values: dict[str, Any] = {}
     for name, distribution in space.items():
         if isinstance(distribution, CategoricalDistribution):
-            values[name] = trial.suggest_categorical(name, _CHOICES[name])
+            values[name] = trial.suggest_categorical(name, CHOICES[name])
         elif isinstance(distribution, IntDistribution):
             values[name] = trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
         else:
@@ -108,7 +108,7 @@ def around(space: Space, n_features: int) -> Space:
 
     Optuna takes no other choices later, so that all of them are named; the sampler keeps to the space.
     """
-    found = {n: CategoricalDistribution(_CHOICES[n]) if n in _CHOICES else d for n, d in space.items()}
+    found = {n: CategoricalDistribution(CHOICES[n]) if n in CHOICES else d for n, d in space.items()}
     if isinstance(components := found.get("components"), IntDistribution):
         found["components"] = IntDistribution(components.low, n_features, log=True)
     if isinstance(whitening := found.get("whitening"), FloatDistribution):
@@ -149,7 +149,7 @@ def axes(space: Mapping[str, BaseDistribution]) -> dict[str, Axis]:
 def numbers(params: Mapping[str, Any]) -> dict[str, float]:
     """Return hyperparameters as numbers: a choice by its place among the choices."""
     return {
-        name: float(_CHOICES[name].index(value)) if name in _CHOICES else value
+        name: float(CHOICES[name].index(value)) if name in CHOICES else value
         for name, value in params.items()
     }
 
@@ -165,21 +165,12 @@ def narrow(held: Iterable[Hyperparameters]) -> Space:
         values = [values[name] for values in configurations]
         if name in _INPUTS and {*values} == {getattr(BASELINE, name)}:
             continue
-        if name in _CHOICES:
-            ranges[name] = CategoricalDistribution(tuple(c for c in _CHOICES[name] if c in values))
+        if name in CHOICES:
+            ranges[name] = CategoricalDistribution(tuple(c for c in CHOICES[name] if c in values))
         else:
-            wide: Any = _RANGES[name]
+            wide: Any = DEFAULT_SPACE[name]
             ranges[name] = type(wide)(min(values), max(values), log=wide.log)
     return ranges
-
-
-_RANGES: Space = {
-    **DEFAULT_SPACE,
-    "components": IntDistribution(32, 1024, log=True),
-    "whitening": FloatDistribution(0.0, 1.0),
-    **{name: CategoricalDistribution(choices) for name, choices in _CHOICES.items()},
-}
-"""Every hyperparameter, with a range or choices of it."""
 
 
 def grid(space: Space) -> dict[str, list[Any]]:
@@ -202,107 +193,3 @@ def grid(space: Space) -> dict[str, list[Any]]:
                 " widen --range or choose another --sampler"
             )
     return values
-
-
-def narrowed(ranges: Sequence[str]) -> Space:
-    """Return the default space with other ranges.
-
-    Parameters
-    ----------
-    ranges : sequence of str
-        Each ``NAME=LOW:HIGH``, or ``NAME=VALUE`` to fix one; choices are separated by commas.
-
-    Raises
-    ------
-    UsageError
-        If one cannot be read, or holds values that no training takes.
-    """
-    space = dict(DEFAULT_SPACE)
-    for text in ranges:
-        name, _, bounds = text.partition("=")
-        if name not in _RANGES:
-            raise UsageError(
-                f"--range {text}: no hyperparameter is called {name!r}; there are {', '.join(_RANGES)}"
-            )
-        old = space.get(name, _RANGES[name])
-        if isinstance(old, CategoricalDistribution):
-            by_word = {str(choice): choice for choice in _CHOICES[name]}
-            words = bounds.split(",")
-            if not {*words} <= {*by_word}:
-                known = ",".join(by_word)
-                raise UsageError(
-                    f"--range {text} names no choice of {name}: write {name}={known} or one of them"
-                )
-            space[name] = CategoricalDistribution(tuple(c for word, c in by_word.items() if word in words))
-            continue
-        kind: Any = type(old)
-        number: Any = int if isinstance(old, IntDistribution) else float
-        example = f"write NAME=LOW:HIGH, for example {name}={old.low:g}:{old.high:g}"
-        ends = bounds.split(":")
-        if len(ends) not in (1, 2):
-            raise UsageError(f"--range {text} does not name two ends: {example}")
-        try:
-            low, high = number(ends[0]), number(ends[-1])
-            new = kind(low, high, log=old.log)
-            for bound in (low, high):
-                Hyperparameters(**{name: bound})
-        except ValueError as error:
-            raise UsageError(f"--range {text} cannot be used ({error}): {example}") from error
-        space[name] = new
-    return space
-
-
-def describe(space: Space) -> dict[str, str]:
-    """Return each range as text, for the facts that a study keeps and the sentences that name them."""
-    return {
-        name: ", ".join(map(str, d.choices))
-        if isinstance(d, CategoricalDistribution)
-        else f"{d.low:g}..{d.high:g}{' (log)' if d.log else ''}"
-        for name, d in space.items()
-    }
-
-
-def ranges(words: Mapping[str, str]) -> dict[str, str]:
-    """Return the ranges that `describe` put in words, as ``--range`` takes them, without the default ones."""
-    default = describe(DEFAULT_SPACE)
-    return {
-        name: text.replace(", ", ",").partition(" ")[0].replace("..", ":")
-        for name, text in words.items()
-        if text != default.get(name)
-    }
-
-
-def within(
-    distributions: Mapping[str, BaseDistribution], words: Mapping[str, str]
-) -> dict[str, BaseDistribution]:
-    """Return distributions with the ends of the ranges that `describe` put in words."""
-    found = dict(distributions)
-    for name, text in words.items():
-        d = found.get(name)
-        if isinstance(d, FloatDistribution | IntDistribution) and ".." in text:
-            low, high, _ = _ends(text)
-            number: Any = int if isinstance(d, IntDistribution) else float
-            kind: Any = type(d)
-            found[name] = kind(number(low), number(high), log=d.log)
-    return found
-
-
-def contains(wide: Mapping[str, str], narrow: Mapping[str, str]) -> bool:
-    """Tell whether every range that `describe` put in words lies within another one of the same scale."""
-    return wide.keys() == narrow.keys() and all(_holds(wide[name], narrow[name]) for name in narrow)
-
-
-def _holds(wide: str, narrow: str) -> bool:
-    if ".." not in narrow:
-        return {*narrow.split(", ")} <= {*wide.split(", ")}
-    new, old = _ends(wide), _ends(narrow)
-    return old[2] == new[2] and new[0] <= old[0] and old[1] <= new[1]
-
-
-def _ends(words: str) -> tuple[float, float, str]:
-    low, _, rest = words.partition("..")
-    high, _, scale = rest.partition(" ")
-    try:
-        return float(low), float(high), scale
-    except ValueError:  # nothing lies within what is no range
-        return float("nan"), float("nan"), words

@@ -9,8 +9,9 @@ from optuna.trial import TrialState
 
 from studies.analysis.advice import edges, outlook, selection_bias
 from studies.analysis.axis import Axis
+from studies.ranges import narrowed
 from studies.samplers import make_pruner
-from studies.space import DEFAULT_SPACE, axes, narrowed
+from studies.space import DEFAULT_SPACE, axes
 
 Array = NDArray[np.float64]
 NAN, NOISE = float("nan"), 0.003

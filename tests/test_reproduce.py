@@ -12,7 +12,7 @@ from studies.execution.local import InProcess
 from studies.experiments.confirm import runs_name
 from studies.experiments.data import load_data_of
 from studies.experiments.search import Plan
-from studies.space import narrowed
+from studies.ranges import narrowed
 from studies.storage.database import connect
 from studies.storage.study import load_study
 

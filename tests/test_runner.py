@@ -23,8 +23,8 @@ from studies.execution.objective import Objective
 from studies.execution.runner import Runner
 from studies.execution.signals import Interrupted
 from studies.experiments.search import Plan
+from studies.ranges import narrowed
 from studies.samplers import is_exhausted, make_sampler
-from studies.space import narrowed
 from studies.space import suggest as suggest_all
 from studies.storage import sqlite
 from studies.storage.database import connect

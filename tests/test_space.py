@@ -8,6 +8,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from fcnet.errors import UsageError
 from fcnet.hyperparameters import Hyperparameters
+from studies.ranges import contains, describe, narrowed, ranges, within
 from studies.samplers import make_sampler
 from studies.space import (
     BASELINE,
@@ -15,16 +16,11 @@ from studies.space import (
     around,
     axes,
     baseline,
-    contains,
-    describe,
     fitted,
     is_baseline,
     narrow,
-    narrowed,
     numbers,
-    ranges,
     suggest,
-    within,
 )
 
 IMAGES = fitted(DEFAULT_SPACE, 3072, images=True)

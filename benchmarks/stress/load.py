@@ -19,21 +19,22 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import numpy as np
-from optuna.distributions import distribution_to_json
+from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.storages._rdb.models import BaseModel
 from sqlalchemy import insert
 
 from benchmarks.machine import describe
+from studies.ranges import describe as describe_space
 from studies.record import Facts, Source, trained, write_source
 from studies.samplers import make_sampler
-from studies.space import DEFAULT_SPACE
-from studies.space import describe as describe_space
+from studies.space import DEFAULT_SPACE, around, suggest
 from studies.storage.database import connect
 from studies.storage.ownership import coordinate
 from studies.storage.study import load_study, open_study
 
 Rows = dict[str, list[dict[str, Any]]]
 
+_PROPOSED = around(DEFAULT_SPACE, 3072)
 _TABLES = BaseModel.metadata.tables
 _WRITTEN = (
     "trials",
@@ -84,15 +85,20 @@ def _add_trial(rows: Rows, study_id: int, number: int, epochs: int, rng: np.rand
             "datetime_complete": start + timedelta(seconds=5),
         }
     )
-    for name, distribution in DEFAULT_SPACE.items():
-        low, high = (math.log(b) if distribution.log else b for b in (distribution.low, distribution.high))
-        place = rng.random()
-        value: float = low + place * (high - low)
-        value = math.exp(value) if distribution.log else value
-        if isinstance(distribution.low, int):
-            value = round(value)
-        value = min(max(value, distribution.low), distribution.high)
-        accuracy -= 0.08 * (place - 0.6) ** 2
+    for name, distribution in _PROPOSED.items():
+        value: Any
+        searched = DEFAULT_SPACE[name]
+        if isinstance(searched, CategoricalDistribution):
+            value = searched.choices[0]
+        else:
+            low, high = (math.log(b) if searched.log else b for b in (searched.low, searched.high))
+            place = rng.random()
+            value = low + place * (high - low)
+            value = math.exp(value) if searched.log else value
+            if isinstance(searched.low, int):
+                value = round(value)
+            value = min(max(value, searched.low), searched.high)
+            accuracy -= 0.08 * (place - 0.6) ** 2
         rows["trial_params"].append(
             {
                 "trial_id": identity,
@@ -149,8 +155,7 @@ def propose(url: str, sampler: str) -> Callable[[], object]:
         with coordinate(storage, study) as coordinator:
             trial = coordinator.ask(lambda _: True)
             assert trial is not None
-            for name, distribution in DEFAULT_SPACE.items():
-                trial._suggest(name, distribution)
+            suggest(trial, _PROPOSED)
 
     return ask
 

@@ -40,7 +40,7 @@ def run(options: Options) -> int:
     """Run the command."""
     from studies.api import search
     from studies.experiments.search import Plan
-    from studies.space import narrowed
+    from studies.ranges import narrowed
     from studies.views.console import stderr
     from studies.views.progress import SweepDisplay
 

@@ -53,10 +53,11 @@ class LocalTraining:
         job, split = self._job, self._split
         training = Training(split, job.hyperparameters, epochs=job.epochs, seed=job.seed)
         yield from training
-        self.digest = training.network.digest()
+        network = training.network  # folded once
+        self.digest = network.digest()
         if job.model is not None:
             Model(
-                networks=(training.network,),
+                networks=(network,),
                 normalisation=split.normalisation,
                 class_names=split.class_names,
                 hyperparameters=job.hyperparameters,

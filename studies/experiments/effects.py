@@ -25,8 +25,9 @@ from studies.experiments.one_factor import (
     configurations,
     controlled_info,
 )
+from studies.ranges import describe
 from studies.record import ONE_FACTOR, Facts, Protocol, Source, Wish
-from studies.space import Space, describe, narrow
+from studies.space import Space, narrow
 
 MEASURES = {
     "holdout": "validation accuracy of the last epoch",

@@ -10,7 +10,8 @@ from optuna.trial import FrozenTrial, TrialState
 from studies.analysis.scores import distance_from_best
 from studies.analysis.surrogate import MIN_TRIALS, Effect, Surrogate
 from studies.analysis.thinning import thinned
-from studies.space import axes, is_baseline, numbers, within
+from studies.ranges import within
+from studies.space import axes, is_baseline, numbers
 
 FACTORS = ("batch_size", "learning_rate", "hidden_units")
 """The hyperparameters that get a panel each."""

@@ -15,8 +15,9 @@ from studies import record
 from studies.analysis.scores import summarise
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments.effects import summary_as_json
+from studies.ranges import describe
 from studies.record import REPORT, Facts, Protocol, Source, Wish
-from studies.space import BASELINE, describe, narrow
+from studies.space import BASELINE, narrow
 
 REPORTED = {
     "first": {"epoch": 0, "train_loss": 0.5875, "train_accuracy": 0.6913, "validation_accuracy": 0.7465},

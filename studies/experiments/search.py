@@ -14,9 +14,10 @@ from studies import record
 from studies.analysis.advice import MIN_TRIALS, edges, outlook
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.results import best_trial, noise_of
+from studies.ranges import describe, ranges, within
 from studies.record import Facts, Kept, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
-from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, describe, fitted, ranges, within
+from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted
 
 REPEATS = 4
 """Repeats that `Plan.until_flat` asks for; with the first training they make five of one configuration."""

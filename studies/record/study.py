@@ -39,7 +39,7 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
         What is trained on and judged, see `fcnet.Dataset.split`.
     epochs : int
     space : dict of str to str
-        Each range in words, see `studies.space.describe`.
+        Each range in words, see `studies.ranges.describe`.
     experiment : str, optional
         What the study is, if it is no search.
     confirms, trains : str, optional

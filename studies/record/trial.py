@@ -4,15 +4,16 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
+from studies.record.final import Count
 
 COORDINATOR = "coordinator"
 """System attribute: the coordinator that started the trial, see `studies.storage.ownership`."""
@@ -20,7 +21,6 @@ _RECORD, _FIXED = "record", "fixed_params"  # system attributes; the second one 
 REASON = "reason"
 _RETRY_OF = "retry_of"
 
-Count = Annotated[int, Meta(ge=0)]
 _T = TypeVar("_T")
 
 

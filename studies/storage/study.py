@@ -13,8 +13,8 @@ from optuna.study import Study, StudyDirection
 
 from fcnet.errors import UserError
 from studies.program import command
+from studies.ranges import contains
 from studies.record import FACTS, WIDENED, Facts, not_ours, read
-from studies.space import contains
 from studies.storage.errors import redact
 from studies.storage.retrying import RetryingStorage
 

@@ -1,0 +1,119 @@
+"""A search space in words: as it is typed, as a study keeps it, as sentences name it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from fcnet.errors import UsageError
+from fcnet.hyperparameters import Hyperparameters
+from studies.space import CHOICES, DEFAULT_SPACE, Space
+
+
+def narrowed(ranges: Sequence[str]) -> Space:
+    """Return the default space with other ranges.
+
+    Parameters
+    ----------
+    ranges : sequence of str
+        Each ``NAME=LOW:HIGH``, or ``NAME=VALUE`` to fix one; choices are separated by commas.
+
+    Raises
+    ------
+    UsageError
+        If one cannot be read, or holds values that no training takes.
+    """
+    space = dict(DEFAULT_SPACE)
+    for text in ranges:
+        name, _, bounds = text.partition("=")
+        if name not in DEFAULT_SPACE:
+            raise UsageError(
+                f"--range {text}: no hyperparameter is called {name!r}; there are {', '.join(DEFAULT_SPACE)}"
+            )
+        old = space[name]
+        if isinstance(old, CategoricalDistribution):
+            by_word = {str(choice): choice for choice in CHOICES[name]}
+            words = bounds.split(",")
+            if not {*words} <= {*by_word}:
+                known = ",".join(by_word)
+                raise UsageError(
+                    f"--range {text} names no choice of {name}: write {name}={known} or one of them"
+                )
+            space[name] = CategoricalDistribution(tuple(c for word, c in by_word.items() if word in words))
+            continue
+        kind: Any = type(old)
+        number: Any = int if isinstance(old, IntDistribution) else float
+        example = f"write NAME=LOW:HIGH, for example {name}={old.low:g}:{old.high:g}"
+        ends = bounds.split(":")
+        if len(ends) not in (1, 2):
+            raise UsageError(f"--range {text} does not name two ends: {example}")
+        try:
+            low, high = number(ends[0]), number(ends[-1])
+            new = kind(low, high, log=old.log)
+            for bound in (low, high):
+                Hyperparameters(**{name: bound})
+        except ValueError as error:
+            raise UsageError(f"--range {text} cannot be used ({error}): {example}") from error
+        space[name] = new
+    return space
+
+
+def describe(space: Space) -> dict[str, str]:
+    """Return each range as text, for the facts that a study keeps and the sentences that name them."""
+    return {
+        name: ", ".join(map(str, d.choices))
+        if isinstance(d, CategoricalDistribution)
+        else f"{d.low:g}..{d.high:g}{' (log)' if d.log else ''}"
+        for name, d in space.items()
+    }
+
+
+def ranges(words: Mapping[str, str]) -> dict[str, str]:
+    """Return the ranges that `describe` put in words, as ``--range`` takes them, without the default ones."""
+    default = describe(DEFAULT_SPACE)
+    return {
+        name: text.replace(", ", ",").partition(" ")[0].replace("..", ":")
+        for name, text in words.items()
+        if text != default.get(name)
+    }
+
+
+def within(
+    distributions: Mapping[str, BaseDistribution], words: Mapping[str, str]
+) -> dict[str, BaseDistribution]:
+    """Return distributions with the ends of the ranges that `describe` put in words."""
+    found = dict(distributions)
+    for name, text in words.items():
+        d = found.get(name)
+        if isinstance(d, FloatDistribution | IntDistribution) and ".." in text:
+            low, high, _ = _ends(text)
+            number: Any = int if isinstance(d, IntDistribution) else float
+            kind: Any = type(d)
+            found[name] = kind(number(low), number(high), log=d.log)
+    return found
+
+
+def contains(wide: Mapping[str, str], narrow: Mapping[str, str]) -> bool:
+    """Tell whether every range that `describe` put in words lies within another one of the same scale."""
+    return wide.keys() == narrow.keys() and all(_holds(wide[name], narrow[name]) for name in narrow)
+
+
+def _holds(wide: str, narrow: str) -> bool:
+    if ".." not in narrow:
+        return {*narrow.split(", ")} <= {*wide.split(", ")}
+    new, old = _ends(wide), _ends(narrow)
+    return old[2] == new[2] and new[0] <= old[0] and old[1] <= new[1]
+
+
+def _ends(words: str) -> tuple[float, float, str]:
+    low, _, rest = words.partition("..")
+    high, _, scale = rest.partition(" ")
+    try:
+        return float(low), float(high), scale
+    except ValueError:  # nothing lies within what is no range
+        return float("nan"), float("nan"), words
