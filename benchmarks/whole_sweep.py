@@ -129,7 +129,7 @@ def child(module: str, what: str, folder: Path, **words: Any) -> tuple[Any, floa
 def table(done: list[dict[str, Any]]) -> str:
     """Return Markdown: per budget and competitor the true accuracy of what was handed over."""
     lines = [
-        "| minutes | competitor | sweeps | took, s | configurations | accuracy, % | lowest to highest | GiB |",
+        "| minutes | competitor | sweeps | s | configurations | accuracy, % | lowest to highest | GiB |",
         "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for budget in sorted({row["budget"] for row in done}):

@@ -1,4 +1,4 @@
-"""One competitor in a process of its own: ``python -m benchmarks.competitors NAME search|test FOLDER WORDS``."""
+"""One competitor in a process of its own: ``python -m benchmarks.competitors NAME search|test FOLDER JSON``."""
 
 import importlib
 import json

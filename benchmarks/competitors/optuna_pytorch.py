@@ -7,6 +7,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,13 @@ class Objective:
         return score
 
 
-def work(objective: type, folder: Path, storage: str, seed: int, worker: int, end: float) -> None:
+def work(objective: Callable[[optuna.Trial], float], storage: str, seed: int, end: float) -> None:
     """Run one of the processes."""
-    sampler = optuna.samplers.TPESampler(seed=10 * seed + worker)
+    sampler = optuna.samplers.TPESampler(seed=seed)
     study = optuna.load_study(
         study_name="study", storage=storage, sampler=sampler, pruner=optuna.pruners.MedianPruner()
     )
-    study.optimize(objective(folder, seed), timeout=end - time.time())
+    study.optimize(objective, timeout=end - time.time())
 
 
 def search(folder: Path, seconds: float, seed: int, objective: type = Objective) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def search(folder: Path, seconds: float, seed: int, objective: type = Objective)
         study = optuna.create_study(study_name="study", storage=storage, direction="maximize")
         context = multiprocessing.get_context("spawn")
         workers = [
-            context.Process(target=work, args=(objective, folder, storage, seed, worker, end))
+            context.Process(target=work, args=(objective(folder, seed), storage, 10 * seed + worker, end))
             for worker in range(2)
         ]
         for worker in workers:

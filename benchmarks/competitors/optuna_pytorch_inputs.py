@@ -1,4 +1,4 @@
-"""The same with all that this program does to its inputs: principal components, whitening, mirror images, cosine.
+"""The same with all that this program does to its inputs: components, whitening, mirror images, cosine.
 
 The components are found once, by scikit-learn's randomised PCA, and shared through a file.
 """

@@ -1,4 +1,4 @@
-"""This program, as its README says: a sweep for so long, then the final training of what it hands over."""
+"""The program itself, as its README says: a sweep for so long, then the final training of its winner."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""scikit-learn's successive halving with principal components, whitened or not, in front of `MLPClassifier`."""
+"""scikit-learn's successive halving with principal components, whitened or not, in front of the network."""
 
 from pathlib import Path
 from typing import Any

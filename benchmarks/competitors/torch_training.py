@@ -1,7 +1,7 @@
 """The network of every PyTorch competitor, and its training as PyTorch's own tutorials write it.
 
-Resident tensors and a gather per batch instead of a data loader, fused SGD, one thread per process: what makes
-small networks fast on a CPU. `torch.compile` takes longer than a training.
+Resident tensors and a gather per batch instead of a data loader, fused SGD, one thread per process: what
+makes small networks fast on a CPU. `torch.compile` takes longer than a training.
 """
 
 import math
