@@ -4,7 +4,8 @@
 and `studies` from all that cosmic-ray makes (``pip install cosmic-ray``, in whatever environment;
 ``--cosmic-ray`` names its command) and runs each in a copy of the tree against the tests of its module,
 `TESTS`: the quick ones, then the slow ones. What became of each is printed at once, with the test that
-noticed, or with the line that nobody noticed; ``--again`` passes over those that an earlier output calls killed, ``--list`` shows them all and runs none.
+noticed, or with the line where none did. ``--again`` passes over those that an earlier output calls killed;
+``--list`` shows what is drawn and runs nothing.
 """
 
 import argparse
