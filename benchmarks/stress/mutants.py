@@ -11,6 +11,8 @@ noticed, or with the line where none did. ``--again`` passes over those that an 
 import argparse
 import ast
 import difflib
+import importlib
+import multiprocessing
 import os
 import random
 import re
@@ -26,11 +28,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from benchmarks.machine import describe
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = {  # the beginning of a module's path: the tests that cover it, the narrowest first
-    "fcnet/data/checks": "data_arrays data_files",
+    "fcnet/data/checks": "data_arrays data_files details",
     "fcnet/data/cifar10": "data_cifar10 data_archive",
     "fcnet/data/files": "data_files data_arrays",
     "fcnet/data/pickles": "data_pickles data_files",
@@ -92,7 +96,9 @@ TESTS = {  # the beginning of a module's path: the tests that cover it, the narr
     "studies/views": "details winner scores honesty cli",
     "studies": "public honesty details runner",
 }
-PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "0", "--no-cov")
+PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-n", "0", "--no-cov")
+FORKS = multiprocessing.get_context("fork")  # each run has imported already what others have written
+IMPORTED = "hypothesis numpy optuna plotly.graph_objects rich.console scipy.stats sklearn.gaussian_process"
 PARTS = ("not slow", "slow")
 
 
@@ -136,6 +142,8 @@ def main() -> int:
     chosen = random.Random(args.seed).sample(everything, min(args.number, len(everything)))
     told = args.again.read_text(encoding="utf-8") if args.again else ""
     killed = {*re.findall(r"^killed \d+ s (.+) by ", told, re.MULTILINE)} & {*map(str, chosen)}
+    for name in IMPORTED.split():
+        importlib.import_module(name)
     began, outcomes = time.monotonic(), Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         tree = copied(Path(folder))
@@ -222,19 +230,30 @@ def tried(mutant: Mutant, tree: Path, parts: Sequence[str], limit: float, comman
 
 def failing(tree: Path, part: str, tests: Sequence[str], limit: float) -> str:
     """Return the first of the tests that fails in a tree, or "time" where they take too long."""
-    command = [*PYTEST, "-m", part, *tests]
-    with subprocess.Popen(
-        command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as process:
-        try:
-            output, _ = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # with whatever the tests have started
+    with tempfile.NamedTemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        child = FORKS.Process(target=_test, args=(tree, output.name, [*PYTEST, "-m", part, *tests]))
+        child.start()
+        child.join(limit)
+        if child.is_alive():
+            os.killpg(child.pid or 0, signal.SIGKILL)  # with whatever the tests have started
+            child.join()
             return "time"
-    if process.returncode in (0, 5):  # 5: all of the tests are of the other part
-        return ""
-    found = re.search(r"^(?:FAILED|ERROR) (tests/[^ \n[]+)", output, re.MULTILINE)
-    return found[1] if found else output[-2000:]
+        if child.exitcode in (0, 5):  # 5: all of the tests are of the other part
+            return ""
+        text = output.read()
+    found = re.search(r"^(?:FAILED|ERROR) (tests/[^ \n[]+)", text, re.MULTILINE)
+    return found[1] if found else text[-2000:]
+
+
+def _test(tree: Path, output: str, arguments: list[str]) -> None:
+    os.setsid()
+    with Path(output).open("w", encoding="utf-8") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    os.chdir(tree)
+    sys.path[:] = [path for path in sys.path if path not in ("", str(ROOT))]
+    sys.dont_write_bytecode = True  # it could be taken for another mutant's
+    os._exit(pytest.main(arguments))
 
 
 if __name__ == "__main__":
