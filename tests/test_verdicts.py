@@ -193,3 +193,19 @@ def test_one_seed_and_no_candidate_are_refused() -> None:
         compare([[0.8], [0.9]])
     with pytest.raises(ValueError, match="no candidate in values was trained on every seed"):
         compare([[0.8, np.nan]])
+
+
+def test_of_a_tie_at_one_price_the_better_is_the_cheapest() -> None:
+    twist = 0.001 * np.array([0.5, -1.0, 1.0, 0.0, -0.5])
+    base = np.full(5, 0.85)
+    tie = compare([base - 0.0005 + twist, base], costs=[1.0, 1.0])
+    assert (tie.kind, tie.winner, tie.cheapest) == ("tie", 1, 1)
+
+
+@pytest.mark.parametrize("difference", [0.009, 0.012, 0.02])
+def test_the_seeds_that_tell_two_apart_are_those_at_the_share_of_the_look(difference: float) -> None:
+    def told(n: int) -> bool:
+        t = stats.t.ppf(0.8, n - 1) + stats.t.isf(0.03 / 2, n - 1)
+        return bool(t * 0.004 * (1 / n + 0.25) ** 0.5 <= difference)
+
+    assert seeds_needed(difference, 0.004) == next(n for n in range(2, 201) if told(n))
