@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, ndtri, stdtrit  # scipy.stats takes long to import
 
-from studies.analysis.budget import OVERLAP
+from studies.analysis.outcomes import Evidence, Outcomes
 
 
 @dataclass(frozen=True)
@@ -156,15 +156,18 @@ def _distance(n: int) -> float:
     return high
 
 
-def confirmed_score(values: ArrayLike, *, overlap: float = OVERLAP) -> Score:
-    """Mean over fresh seeds and splits, with an interval about fresh images.
+def confirmed_score(outcomes: Outcomes, candidate: int) -> Score:
+    """Mean of a candidate over its trainings, with an interval about fresh images and fresh trainings.
 
-    Splits of the same images overlap, so Student's interval is widened as `decisions.compare` widens its
-    test (Nadeau & Bengio, 2003).
+    See `studies.analysis.outcomes.Evidence`.
     """
-    s = summarise(values)
-    wider = float(np.sqrt(1.0 + s.n * overlap))
-    return _score(s.mean, s.n, None if s.n < 2 else wider * (s.high - s.mean))
+    row = outcomes.right[candidate]
+    there = np.isfinite(row)
+    n = len(np.unique(outcomes.training[there]))
+    if n < 2:
+        return _score(float(row[there].mean(dtype=np.float64)), n, None)
+    e = Evidence.of(row[there], outcomes.training[there], outcomes.image[there])
+    return _score(e.mean, n, float(stdtrit(e.degrees, 0.975)) * e.error)
 
 
 def measured_score(values: ArrayLike, *, images: int, noise: float | None) -> Score:

@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fcnet.data import Split
@@ -41,6 +43,7 @@ class LocalTraining:
 
     def __init__(self, job: Job, split: Split) -> None:
         self.digest: str | None = None
+        self.right: NDArray[np.bool_] | None = None
         self.environment = environment()
         self._job, self._split = job, split
 
@@ -55,6 +58,8 @@ class LocalTraining:
         yield from training
         network = training.network  # folded once
         self.digest = network.digest()
+        if split.protocol == "holdout":
+            self.right = training.right
         if job.model is not None:
             Model(
                 networks=(network,),
@@ -174,6 +179,7 @@ class _RemoteTraining:
 
     def __init__(self, worker: _Worker, job: Job, epoch_limit: float) -> None:
         self.digest: str | None = None
+        self.right: NDArray[np.bool_] | None = None
         self.environment = environment()  # of this machine, its workers' too
         self._worker, self._job, self._epoch_limit = worker, job, epoch_limit
 
@@ -194,7 +200,7 @@ class _RemoteTraining:
                 continue
             worker.state = "idle"
             if kind == "done":
-                self.digest = content
+                self.digest, self.right = content
                 return
             raise Diverged(content) if kind == "diverged" else TrainingFailed(content)
 
@@ -239,7 +245,7 @@ def _work(connection: Connection) -> None:
                     if job.may_stop and connection.recv() == "stop":
                         break
                 else:
-                    connection.send(("done", training.digest))
+                    connection.send(("done", (training.digest, training.right)))
             except Diverged as error:
                 connection.send(("diverged", str(error)))
             except UserError as error:

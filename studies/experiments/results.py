@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.errors import UserError
 from studies import record
-from studies.analysis.scores import Score, confirmed_score, measured_score, noise_floor, proportion_interval
+from studies.analysis.scores import Score, measured_score, noise_floor, proportion_interval
+from studies.analysis.selection import corrected_score
 from studies.program import command
 from studies.record import Confirmation, Kept, Opening
 from studies.space import is_baseline
@@ -45,12 +47,14 @@ class Scored:
 
 @dataclass(frozen=True)
 class Scores:
-    """A trial's accuracy in the search, on fresh seeds and on the test set; None where not measured.
+    """A trial's accuracy in the search, corrected, confirmed and on the test set; None where not measured.
 
     Parameters
     ----------
     trial : int
     search : Score
+    corrected : Score or None
+        The search score of the best trial, without what it owes to having been picked; see `corrected_score`.
     confirmed, test : Score or None
     ensemble : Score or None
         On the test set, of the networks as one; None of a single network, which `test` tells.
@@ -60,6 +64,7 @@ class Scores:
 
     trial: int
     search: Score
+    corrected: Score | None
     confirmed: Score | None
     test: Score | None
     ensemble: Score | None
@@ -233,17 +238,41 @@ def scores_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept: Kept) -> 
     search, confirmed = Score(value, None, None, 1), None
     if confirmation is not None:
         search = measured_score([value], images=confirmation.validation_images, noise=noise)
-        same = [c for c in confirmation.candidates if c.params == trial.params and c.values]
-        confirmed = confirmed_score(same[0].values) if same else None
+        same = [c for c in confirmation.candidates if c.params == trial.params]
+        if same and same[0].mean is not None:
+            confirmed = Score(same[0].mean, same[0].low, same[0].high, same[0].n)
     test, ensemble = _test_scores(kept.openings, record.configuration_hash(trial.params), noise)
     return Scores(
         trial=trial.number,
         search=search,
+        corrected=corrected_of(trial, trials, noise),
         confirmed=confirmed,
         test=test,
         ensemble=ensemble,
         flattery=None if confirmed is None else value - confirmed.mean,
     )
+
+
+def corrected_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], noise: float | None) -> Score | None:
+    """Return the score of the best trial without what it owes to having been picked; None for another one.
+
+    Trials that kept no outcomes, or were judged by other images, are passed over.
+    """
+    best = best_trial(trials)
+    if best is None or best.number != trial.number:
+        return None
+    kept = {}
+    for each in trials:
+        left = record.trained(each) if each.state == TrialState.COMPLETE else None
+        if left is not None and left.outcomes is not None:
+            kept[each.number] = left.outcomes
+    own = kept.get(trial.number)
+    if own is None:
+        return None
+    same = [
+        o for o in kept.values() if (o.split_seed, o.fold, o.images) == (own.split_seed, own.fold, own.images)
+    ]
+    return corrected_score(np.array([each.mask() for each in same]), noise=noise)
 
 
 def scores_of_trial(study: Study, number: int) -> Scores:

@@ -19,6 +19,9 @@ PROTOCOL_WORDS = {
 }
 
 
+_CORRECTED = "the same, corrected for the picking"
+
+
 def flattery_sentence(scores: Scores) -> str | None:
     """Say whether the search score flattered; None without a confirmation."""
     if scores.flattery is None:
@@ -36,13 +39,14 @@ def score_rows(scores: Scores) -> list[tuple[str, str, str]]:
     rows = []
     for score, words in (
         (scores.search, "in the search"),
-        (scores.confirmed, "confirmed, fresh seeds"),
+        (scores.corrected, _CORRECTED),
+        (scores.confirmed, "confirmed, fresh trainings"),
         (scores.test, "untouched test set"),
     ):
-        if score is None:
-            rows.append((words, "not yet", ""))
-        else:
+        if score is not None:
             rows.append((f"{words} ({score.n})", percent(score.mean), interval(score.low, score.high)))
+        elif words != _CORRECTED:
+            rows.append((words, "not yet", ""))
     if (one := scores.ensemble) is not None:
         rows.append((f"the same, as one model ({one.n})", percent(one.mean), interval(one.low, one.high)))
     return rows
