@@ -1,8 +1,8 @@
 """How often the verdicts are right: `confirm` drawn again and again from a bank of real trainings.
 
 ``nice python -m benchmarks.calibration bank.npz`` draws from what `benchmarks.bank` made, with looks and
-early farewells as the command has them, and prints one line for each promise. What a configuration is truly worth
-is the mean of all of its trainings.
+early farewells as the command has them, and prints one line for each promise. What a configuration is truly
+worth is the mean of all of its trainings.
 """
 
 import argparse

@@ -17,7 +17,8 @@ from fcnet.hyperparameters import Hyperparameters
 from studies.api import confirm
 from studies.execution.local import InProcess
 from studies.execution.objective import training_seed
-from studies.experiments.confirm import choose, confirmation_seeds, runs_name
+from studies.experiments.choosing import choose
+from studies.experiments.confirm import confirmation_seeds, runs_name
 from studies.experiments.results import winner_of
 from studies.experiments.train import final_seeds
 from studies.record import read, trained

@@ -43,4 +43,4 @@ def margin_of(images: int, *, accuracy: float = 0.85) -> float:
 
 
 MARGIN = margin_of(2_000)
-"""That of the course assignment's 2,000 test images."""
+"""That of the course assignment's images: 2,000 judge one training, and as many are for the test."""

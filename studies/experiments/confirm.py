@@ -20,6 +20,7 @@ from studies.analysis.decisions import compare, still_in_the_race
 from studies.analysis.outcomes import Outcomes
 from studies.analysis.scores import Score, confirmed_score, paired_noise
 from studies.execution.experiment import FINISHED, Experiment, Wanted
+from studies.experiments.choosing import choose
 from studies.experiments.results import baseline_trial, require_best
 from studies.record import CONFIRMATION, Candidate, Confirmation, Source, Wish
 from studies.space import Space
@@ -38,19 +39,6 @@ def confirmation_seeds(n: int) -> list[int]:
     """Return fresh seeds, that no trial of a sweep has; more seeds go on where fewer ended."""
     state = np.random.SeedSequence([0, _STREAM], spawn_key=(_STREAM,)).generate_state(n)
     return [int(value) for value in state]
-
-
-def choose(trials: Sequence[FrozenTrial], top: int) -> list[FrozenTrial]:
-    """Return the best trial of each of the `top` best configurations, and the baseline's."""
-    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
-    best: dict[Hyperparameters, FrozenTrial] = {}
-    for trial in sorted(complete, key=lambda t: (-(t.value or 0.0), t.number)):
-        best.setdefault(record.configuration(trial), trial)
-    chosen = list(best.values())[:top]
-    report = baseline_trial(trials)
-    if report is not None and best[record.configuration(report)] not in chosen:
-        chosen.append(best[record.configuration(report)])
-    return chosen
 
 
 class Confirm(Experiment[Confirmation]):
@@ -91,7 +79,7 @@ class Confirm(Experiment[Confirmation]):
                 f" name the searched one, --study {facts.confirms}"
             )
         require_best(study)
-        self.chosen = choose(study.get_trials(deepcopy=False), top)
+        self.chosen = choose(study.get_trials(deepcopy=False), top, facts.space)
         self.configurations = [record.configuration(trial) for trial in self.chosen]
         self.seeds, self.parents = confirmation_seeds(n_seeds), (study,)
         # The r-th set of candidates may spend 1 / (r (r + 1)) of the chance of a false farewell: 1 in all.
@@ -163,7 +151,7 @@ class Confirm(Experiment[Confirmation]):
             outcomes,
             diverged=broken,
             costs=costs,
-            margin=margin_of(self.dataset.test_size),
+            margin=margin_of(len(self._images[0])),
             look=looks.index(look) + 1,
         )
         report = baseline_trial(self.chosen)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from studies.analysis.axis import Axis
 from studies.analysis.scores import distance_from_best
 from studies.analysis.surrogate import MIN_TRIALS, Effect, Surrogate
 from studies.analysis.thinning import thinned
@@ -203,6 +204,14 @@ def marginal_effects(
     return found if found and len(found) == len(panels) else None
 
 
+def fitted(complete: Sequence[FrozenTrial], space: Mapping[str, Axis]) -> Surrogate | None:
+    """Fit complete trials over the ranges that were searched; None where they are too few."""
+    if len(complete) < MIN_TRIALS:
+        return None
+    shared = {n: axis for n, axis in space.items() if all(n in t.params for t in complete)}
+    return Surrogate([numbers(t.params) for t in complete], [t.value or 0.0 for t in complete], shared)
+
+
 def _expected(trend: Trend) -> list[Expected]:
     return [
         Expected(value, mean / 100, low / 100, high / 100)
@@ -212,12 +221,7 @@ def _expected(trend: Trend) -> list[Expected]:
 
 def _panels(complete: Sequence[FrozenTrial], words: Mapping[str, str]) -> list[Panel]:
     space = axes(within(complete[-1].distributions, words)) if complete else {}
-    surrogate = None
-    if len(complete) >= MIN_TRIALS:
-        shared = {n: axis for n, axis in space.items() if all(n in t.params for t in complete)}
-        surrogate = Surrogate(
-            [numbers(t.params) for t in complete], [t.value or 0.0 for t in complete], shared
-        )
+    surrogate = fitted(complete, space)
     panels = []
     for name in FACTORS:
         if name not in space:
