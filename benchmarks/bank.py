@@ -42,8 +42,8 @@ CONFIGURATIONS = [
     replace(_BASE, learning_rate=0.008),
     replace(_BASE, whitening=0.4),
     replace(_BASE, mirror=False),
-    replace(_BASE, learning_rate=0.1, momentum=0.9),  # noisy
-    replace(_BASE, learning_rate=0.35, momentum=0.9, n_layers=4),  # diverges at times
+    replace(_BASE, learning_rate=0.07, momentum=0.9),  # noisy
+    replace(_BASE, learning_rate=0.1, momentum=0.9),  # noisier
 ]
 
 

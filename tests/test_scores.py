@@ -10,6 +10,7 @@ from studies.analysis.scores import (
     distance_from_best,
     measured_score,
     noise_floor,
+    noise_of_one,
     paired_noise,
     proportion_interval,
 )
@@ -115,3 +116,20 @@ def test_the_interval_of_several_models_adds_the_images_to_the_seeds() -> None:
     assert score.n == 2
     assert measured_score([0.85], images=2000, noise=0.004).n == 1
     assert measured_score([0.85], images=2000, noise=None).n == 1
+
+
+def test_the_noise_of_one_candidate_is_told_apart_from_that_of_the_others() -> None:
+    rng = np.random.default_rng(3)
+    spread = np.array([0.004, 0.004, 0.004, 0.010])[:, None]
+    found = []
+    for _ in range(300):
+        x = 0.8 + 0.02 * rng.standard_normal(8) + spread * rng.standard_normal((4, 8))
+        found.append([noise_of_one(x, 3), noise_of_one(x, 0), paired_noise(x[:3])])
+    noisy, steady, top = np.sqrt(np.mean(np.square(found), axis=0))
+    assert (noisy, top) == (pytest.approx(0.010, rel=0.1), pytest.approx(0.004, rel=0.1))
+    assert steady < 0.006
+    assert noise_of_one([[0.8, 0.9], [0.8, 0.7]], 0) is None
+    assert noise_sentence(0.01, 1, 0.004) == (
+        "A single training varies by 1.00 points at the top, by 0.40 points at the baseline"
+        " (standard deviation, from repeats)."
+    )

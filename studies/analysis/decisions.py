@@ -180,7 +180,7 @@ def still_in_the_race(outcomes: Outcomes, *, looks: int) -> NDArray[np.bool_]:
     -------
     ndarray of bool, shape (n_candidates,)
     """
-    racing: NDArray[np.bool_] = np.isfinite(outcomes.right).all(axis=1)
+    racing = np.array(np.isfinite(outcomes.right).all(axis=1), dtype=np.bool_)
     means = outcomes.right.mean(axis=1, dtype=np.float64)
     ranked = sorted((int(i) for i in np.flatnonzero(racing)), key=lambda i: -means[i])
     if outcomes.trainings < 2 or len(ranked) < 2:

@@ -119,6 +119,33 @@ def paired_noise(values: ArrayLike) -> float | None:
     return float(np.sqrt(np.square(x[rows, columns] - design @ fitted).sum() / freedom))
 
 
+def noise_of_one(values: ArrayLike, candidate: int) -> float | None:
+    """Standard deviation of a single training of one candidate, apart from that of the others.
+
+    Its differences from the mean of the others vary by its own noise and by theirs, divided by their number;
+    the latter is taken off (Grubbs, 1948, "On estimating precision of measuring instruments").
+
+    Parameters
+    ----------
+    values : array-like of shape (n_candidates, n_seeds)
+        As in `paired_noise`; only seeds with which all were trained count.
+    candidate : int
+
+    Returns
+    -------
+    float or None
+        A fraction; None with fewer than two such seeds or two others.
+    """
+    x = np.asarray(values, dtype=float)
+    x = x[:, np.isfinite(x).all(axis=0)]
+    others = np.delete(x, candidate, axis=0)
+    if len(others) < 2 or x.shape[1] < 2:
+        return None
+    theirs = paired_noise(others) or 0.0
+    variance = float((x[candidate] - others.mean(axis=0)).var(ddof=1)) - theirs**2 / len(others)
+    return float(np.sqrt(max(0.0, variance)))
+
+
 def distance_from_best(noise: float, n: int) -> float:
     """Return how far below the best of `n` equal trainings one of them lies, by noise alone, in 5 % of cases.
 

@@ -19,7 +19,7 @@ def choose(
     """Return the best trials of the `top` configurations that are most likely the best, and the baseline's.
 
     The highest scores are the luckiest ones. The configuration with the best score is always taken, the
-    others by their chance to be the best in the fit of all complete trials, see `Surrogate.chances`, and by
+    others by their chance to be the best in the fit of all trials, see `Surrogate.chances`, and by
     their score where there are too few trials for one.
 
     Parameters
@@ -36,7 +36,7 @@ def choose(
     ranked = list(best.values())
     if ranked:
         space = axes(within(complete[-1].distributions, words or {}))
-        surrogate = fitted(sorted(complete, key=lambda t: t.number), space)
+        surrogate = fitted(sorted(trials, key=lambda t: t.number), space)
         if surrogate is not None:
             chances = surrogate.chances([numbers(t.params) for t in ranked])
             ranked[1:] = [ranked[i] for i in 1 + np.argsort(-chances[1:], kind="stable")]

@@ -18,7 +18,7 @@ from studies import record
 from studies.analysis.budget import margin_of
 from studies.analysis.decisions import compare, still_in_the_race
 from studies.analysis.outcomes import Outcomes
-from studies.analysis.scores import Score, confirmed_score, paired_noise
+from studies.analysis.scores import Score, confirmed_score, noise_of_one, paired_noise
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.choosing import choose
 from studies.experiments.results import baseline_trial, require_best
@@ -155,6 +155,8 @@ class Confirm(Experiment[Confirmation]):
             look=looks.index(look) + 1,
         )
         report = baseline_trial(self.chosen)
+        top = [row for row, t in zip(values, self.chosen, strict=True) if t is not report]
+        noise = paired_noise(top if len(top) > 1 else values)  # where the choice is made
         found = Confirmation(
             study=parent.study_name,
             candidates=[
@@ -170,7 +172,8 @@ class Confirm(Experiment[Confirmation]):
             winner=self.chosen[verdict.winner].number,
             cheapest=self.chosen[verdict.cheapest].number,
             more_seeds=verdict.more_seeds,
-            noise=paired_noise(values),
+            noise=noise,
+            baseline_noise=None if report is None else noise_of_one(values, self.chosen.index(report)),
             validation_images=len(self._images[0]),
             looks=looks,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
