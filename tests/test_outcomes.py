@@ -84,8 +84,7 @@ def test_the_corrected_score_is_right_where_the_found_one_flatters(
         seen = rng.standard_normal(images) + own * rng.standard_normal((n, images))
         right = seen < width * ndtri(scored)[:, None]
         truth = means[right.mean(axis=1).argmax()]
-        single = np.sqrt(noise**2 + 0.06 / images)
-        score = corrected_score(right, noise=single)
+        score = corrected_score(right, noise=noise)
         flattery.append(right.mean(axis=1).max() - truth)
         error.append(score.mean - truth)
         held.append(score.low <= truth <= score.high)

@@ -6,7 +6,7 @@ from simulated import at_most, outcomes, without
 
 from studies.analysis.decisions import compare, holm, still_in_the_race, trainings_needed
 from studies.analysis.factors import factor_tests
-from studies.analysis.outcomes import Outcomes, difference
+from studies.analysis.outcomes import Outcomes, difference, training_noise
 from studies.analysis.scores import confirmed_score, summarise
 
 ALPHA = 0.05  # what is promised, not what the program has
@@ -42,6 +42,14 @@ def test_the_error_of_a_difference_is_that_of_repeated_studies(trainings: int, n
     spread = np.std([e.mean for e in found])
     told = np.sqrt(np.mean([e.by_image + e.by_training - e.single for e in found]))
     assert told == pytest.approx(spread, rel=0.15)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_the_luck_of_a_training_is_told_from_that_of_its_images(noise: float) -> None:
+    rng = np.random.default_rng(14)
+    found = [training_noise(outcomes([0.85, 0.85, 0.85], 10, rng, noise=noise), [0, 1, 2]) for _ in range(60)]
+    assert np.sqrt(np.mean(np.square(np.array(found, dtype=float)))) == pytest.approx(noise, abs=0.0045)
+    assert training_noise(outcomes([0.85], 10, rng), [0]) is None
 
 
 @pytest.mark.parametrize("trainings", [2, 5, 15])
@@ -111,7 +119,7 @@ def test_a_real_difference_is_found_in_most_studies() -> None:
 
 def test_accuracies_alone_would_take_what_these_images_favour_for_more() -> None:
     rng = np.random.default_rng(10)
-    found = [outcomes([0.85, 0.85], 25, rng, own=0.5, fresh=0.3) for _ in range(100)]
+    found = [outcomes([0.85, 0.85], 25, rng, own=0.8, fresh=0.3) for _ in range(100)]
     by_images = np.mean([compare(each).kind == "beats" for each in found])
     alone = [Outcomes.of_accuracies(each.accuracies()) for each in found]
     assert by_images <= at_most(ALPHA, 100)

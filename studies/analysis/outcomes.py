@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Self
 
 import numpy as np
@@ -198,3 +199,16 @@ def difference(outcomes: Outcomes, a: int, b: int) -> Evidence:
     d = outcomes.right[a] - outcomes.right[b]
     both = np.isfinite(d)
     return Evidence.of(d[both], outcomes.training[both], outcomes.image[both])
+
+
+def training_noise(outcomes: Outcomes, candidates: Sequence[int]) -> float | None:
+    """Standard deviation between two seeds of what a training is worth on endless images.
+
+    The root of ``var(v) / 2``, averaged over all pairs of candidates; None with fewer than two.
+    """
+    pairs = list(combinations(candidates, 2))
+    if not pairs or outcomes.trainings < 2:
+        return None
+    found = [difference(outcomes, *pair) for pair in pairs]
+    variance = float(np.mean([(e.by_training - e.single) * e.trainings / 2 for e in found]))
+    return float(np.sqrt(max(0.0, variance)))

@@ -7,25 +7,30 @@ from scipy.special import ndtri  # scipy.stats takes long to import
 from studies.analysis.scores import Score
 
 _DRAWS = 400
-_AT_ONCE = 50
 
 
-def corrected_score(right: NDArray[np.bool_], *, noise: float | None = None, seed: int = 0) -> Score:
+def corrected_score(right: NDArray[np.bool_], *, noise: float = 0.0, seed: int = 0) -> Score:
     """Estimate what the configuration with the highest score is worth on fresh images and in fresh trainings.
 
-    The picking is done again on images drawn with repetition, and whoever is picked is scored on those that
-    were not drawn (BBC-CV: Tsamardinos, Greasidou & Borboudakis, 2018, "Bootstrapping the out-of-sample
-    predictions for efficient and accurate cross-validation"). That takes out what the images had flattered.
-    What the training itself had is drawn as well: normal, with the variance of `noise` less what the images
-    make of it, and the share of it that gets picked is taken off.
+    The picking is done again in worlds of which the truth is known: each trial's score with luck added, that
+    of the images drawn by multipliers of their outcomes, so that trials that are right about the same images
+    are lucky together, and that of the training drawn beside. The luck of whoever is picked is what the
+    picking adds, and is taken off the highest score. (Tsamardinos, Greasidou & Borboudakis, 2018,
+    "Bootstrapping the out-of-sample predictions for efficient and accurate cross-validation", score whoever
+    is picked on images that were not drawn: that picks with more noise than the search, and takes off too
+    much.)
+
+    The scores themselves have been lucky, so that they differ more than the truth does. They are moved
+    towards their median until the upper half spreads as the truth should: by the variance of the scores less
+    that of the luck.
 
     Parameters
     ----------
     right : ndarray of bool, shape (n_trials, n_images)
         Which of the same images each complete trial got right, the earliest first. Pruned trials are not
         among them: they were given up by the same images, and are taken to have had no chance.
-    noise : float, optional
-        Standard deviation of a single training between two seeds, on the same images.
+    noise : float, default=0.0
+        Standard deviation between two seeds of what a training is worth on endless images.
     seed : int, default=0
         Of the draws; the same input gives the same answer.
 
@@ -36,27 +41,18 @@ def corrected_score(right: NDArray[np.bool_], *, noise: float | None = None, see
     """
     n_trials, n = right.shape
     scores = right.mean(axis=1)
-    luck = np.sqrt(max(0.0, (noise or 0.0) ** 2 - _of_images(right, int(scores.argmax()))))
-    rng, kept = np.random.default_rng(seed), right.astype(np.float32)
-    found = []
-    for _ in range(_DRAWS // _AT_ONCE):
-        counts = rng.multinomial(n, np.full(n, 1.0 / n), size=_AT_ONCE).astype(np.float32)
-        fortune = luck * rng.standard_normal((_AT_ONCE, n_trials))
-        rows, drawn = np.arange(_AT_ONCE), counts @ kept.T / n
-        out = (counts == 0).astype(np.float32)
-        unseen = (out * kept[drawn.argmax(axis=1)]).sum(axis=1) / out.sum(axis=1)
-        found.append(unseen - fortune[rows, (drawn + fortune).argmax(axis=1)])
-    mean = float(np.mean(found))
-    half = float(ndtri(0.975) * np.sqrt(mean * (1.0 - mean) / n + luck**2))
+    winner = int(scores.argmax())
+    rng = np.random.default_rng(seed)
+    multipliers = rng.standard_normal((_DRAWS, n), dtype=np.float32)
+    luck = (multipliers @ (right - scores[:, np.newaxis]).T.astype(np.float32) / n).astype(float)
+    luck -= luck.mean(axis=1, keepdims=True)  # what all share picks nobody
+    luck += noise * rng.standard_normal(luck.shape)
+    middle = float(np.median(scores))
+    upper = scores[scores >= middle] - middle
+    spread = float(np.square(upper).mean())
+    truly = max(0.0, spread - float(luck.var(axis=0).mean()))
+    truth = middle + (scores - middle) * np.sqrt(truly / spread if spread else 0.0)
+    picked = luck[np.arange(_DRAWS), (truth + luck).argmax(axis=1)]
+    mean = float(scores[winner] - picked.mean())
+    half = float(ndtri(0.975) * np.sqrt(mean * (1.0 - mean) / n + noise**2))
     return Score(mean, max(0.0, mean - half), min(1.0, mean + half), n_trials)
-
-
-def _of_images(right: NDArray[np.bool_], winner: int) -> float:
-    """Return the variance between two trainings that is the images' part.
-
-    Two trainings of a configuration disagree about a share q of n images, which makes ``q / (2 n)``; they are
-    taken to disagree as much as the winner does with whoever is most like it.
-    """
-    apart = (right != right[winner]).mean(axis=1)
-    like = apart[apart > 0]
-    return float(like.min()) / (2 * right.shape[1]) if like.size else 0.0

@@ -17,7 +17,7 @@ from fcnet.hyperparameters import Hyperparameters
 from studies import record
 from studies.analysis.budget import margin_of
 from studies.analysis.decisions import compare, still_in_the_race
-from studies.analysis.outcomes import Outcomes
+from studies.analysis.outcomes import Outcomes, training_noise
 from studies.analysis.scores import Score, confirmed_score, noise_of_one, paired_noise
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.choosing import choose
@@ -157,6 +157,9 @@ class Confirm(Experiment[Confirmation]):
         report = baseline_trial(self.chosen)
         top = [row for row, t in zip(values, self.chosen, strict=True) if t is not report]
         noise = paired_noise(top if len(top) > 1 else values)  # where the choice is made
+        lasting = [
+            i for i, row in enumerate(values) if np.isfinite(row).all() and self.chosen[i] is not report
+        ]
         found = Confirmation(
             study=parent.study_name,
             candidates=[
@@ -173,6 +176,7 @@ class Confirm(Experiment[Confirmation]):
             cheapest=self.chosen[verdict.cheapest].number,
             more_seeds=verdict.more_seeds,
             noise=noise,
+            training_noise=training_noise(outcomes, lasting),
             baseline_noise=None if report is None else noise_of_one(values, self.chosen.index(report)),
             validation_images=len(self._images[0]),
             looks=looks,

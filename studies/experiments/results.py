@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.errors import UserError
 from studies import record
 from studies.analysis.scores import Score, measured_score, noise_floor, proportion_interval
-from studies.analysis.selection import corrected_score
+from studies.experiments.corrected import corrected_of
 from studies.program import command
 from studies.record import Confirmation, Kept, Opening
 from studies.space import is_baseline
@@ -234,6 +233,8 @@ def noise_of(trials: Sequence[FrozenTrial], confirmation: Confirmation | None = 
 def scores_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept: Kept) -> Scores:
     """Collect a trial's scores from what its study keeps."""
     confirmation, value = kept.confirmation, float(trial.value or 0.0)
+    best = best_trial(trials)
+    is_best = best is not None and best.number == trial.number
     noise = noise_of(trials, confirmation)
     search, confirmed = Score(value, None, None, 1), None
     if confirmation is not None:
@@ -245,34 +246,12 @@ def scores_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept: Kept) -> 
     return Scores(
         trial=trial.number,
         search=search,
-        corrected=corrected_of(trial, trials, noise),
+        corrected=corrected_of(trial, trials, confirmation) if is_best else None,
         confirmed=confirmed,
         test=test,
         ensemble=ensemble,
         flattery=None if confirmed is None else value - confirmed.mean,
     )
-
-
-def corrected_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], noise: float | None) -> Score | None:
-    """Return the score of the best trial without what it owes to having been picked; None for another one.
-
-    Trials that kept no outcomes, or were judged by other images, are passed over.
-    """
-    best = best_trial(trials)
-    if best is None or best.number != trial.number:
-        return None
-    kept = {}
-    for each in trials:
-        left = record.trained(each) if each.state == TrialState.COMPLETE else None
-        if left is not None and left.outcomes is not None:
-            kept[each.number] = left.outcomes
-    own = kept.get(trial.number)
-    if own is None:
-        return None
-    same = [
-        o for o in kept.values() if (o.split_seed, o.fold, o.images) == (own.split_seed, own.fold, own.images)
-    ]
-    return corrected_score(np.array([each.mask() for each in same]), noise=noise)
 
 
 def scores_of_trial(study: Study, number: int) -> Scores:
