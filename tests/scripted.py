@@ -119,7 +119,7 @@ class ScriptedEpochs:
     @contextlib.contextmanager
     def train(self, job):
         self.jobs.append(job)
-        yield _Epochs(self.accuracies(job))
+        yield _Epochs(self.accuracies(job), job)
 
     def close(self):
         pass
@@ -128,14 +128,17 @@ class ScriptedEpochs:
 class _Epochs:
     digest, right, environment = "0", None, {}
 
-    def __init__(self, accuracies):
-        self.accuracies = accuracies
+    def __init__(self, accuracies, job):
+        self.accuracies, self.job = accuracies, job
 
     def __iter__(self):
         for epoch, accuracy in enumerate(self.accuracies):
             if isinstance(accuracy, Exception):
                 raise accuracy
             yield metrics(epoch, accuracy)
+        split = Split.open(self.job.split)
+        if split.protocol == "holdout":
+            self.right = easiest(accuracy, len(split.validation.labels))
 
 
 def text_of(show, *arguments):

@@ -1,5 +1,6 @@
 """The report's three one-factor experiments: what was measured, and whether it is more than noise."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -142,7 +143,7 @@ def controlled_info(
         levels, half = [], _half_width(table)
         for value, by_seed in table.items():
             accuracies = [by_seed[seed] for seed in sorted(by_seed)]
-            s, wide = summarise(accuracies), half / np.sqrt(len(accuracies))
+            s, wide = summarise(accuracies), half / math.sqrt(len(accuracies))
             levels.append(Level(value, s.mean, s.std, s.n, s.mean - wide, s.mean + wide, accuracies))
         test = tests.get(factor)
         sentence = _sentence(factor, list(table), test)
