@@ -39,6 +39,11 @@ class Training:
     check : callable, optional
         Called after about every 1,024 rows; what it raises ends the training within an epoch.
 
+    Attributes
+    ----------
+    right : ndarray of bool, shape (n_validation,), or None
+        Which validation images the last epoch got right; None before it, and without a validation part.
+
     Raises
     ------
     ValueError
@@ -83,6 +88,7 @@ class Training:
             variance=2.0 / split.n_features,
         )
         self._labels = split.train.labels
+        self.right: NDArray[np.bool_] | None = None
         self._loss = SigmoidCrossEntropy()
 
     @property
@@ -140,7 +146,7 @@ class Training:
                     raise Diverged(f"the training diverged in epoch {epoch}: its logits are no longer finite")
                 checked = stop
                 self._check()
-        return self._loss.forward(logits, targets), _accuracy(logits, labels)
+        return self._loss.forward(logits, targets), float(np.mean(decide(logits) == labels))
 
     def _rates(self, epoch: int) -> list[float]:
         """Return the learning rate of each step of an epoch."""
@@ -154,7 +160,8 @@ class Training:
         if part is None:
             return np.nan, np.nan
         logits = self._network.logits(part.x)
-        return self._loss.forward(logits, self._targets(part.labels)), _accuracy(logits, part.labels)
+        self.right = decide(logits) == part.labels
+        return self._loss.forward(logits, self._targets(part.labels)), float(self.right.mean())
 
     def _targets(self, labels: NDArray[np.integer[Any]]) -> Array:
         return encode_targets(labels, self._network.n_classes, self.dtype)
@@ -182,7 +189,3 @@ def _inputs(
     if validation is not None:
         validation = Part(validation.x[:, :c] * scale, validation.labels)
     return split.axes.directions[:, :c] * scale, x, validation
-
-
-def _accuracy(logits: Array, labels: NDArray[np.integer[Any]]) -> float:
-    return float(np.mean(decide(logits) == labels))

@@ -4,6 +4,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from conftest import job
 
@@ -29,9 +30,10 @@ def test_a_worker_trains_the_same_bits_as_this_process(split, pool):
     for backend in (InProcess(), pool):
         with backend.train(job(split)) as training:
             epochs = [(m.epoch, m.train_loss, m.validation_loss, m.validation_accuracy) for m in training]
-        results.append((epochs, training.digest))
+        results.append((epochs, training.digest, list(training.right)))
     assert results[0] == results[1]
     assert len(results[0][0]) == 3
+    assert np.mean(results[0][2]) == results[0][0][-1][-1]
     assert results[0][1] is not None
 
 

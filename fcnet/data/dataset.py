@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fcnet.data.checks import checked_parts, shape_of_image
-from fcnet.data.split import PROTOCOLS, Normalisation, Part, Split, holdout_rows
+from fcnet.data.split import FOLDS, PROTOCOLS, Normalisation, Part, Split, holdout_rows
 
 Images = NDArray[Any]  # uint8 or float32, (n, n_features)
 Labels = NDArray[np.int64]
@@ -135,7 +135,7 @@ class Dataset:
             digest.update(stored.data if stored.size else b"")
         return digest.hexdigest()
 
-    def split(self, protocol: str = "holdout", *, seed: int = 0) -> Split:
+    def split(self, protocol: str = "holdout", *, seed: int = 0, fold: int = 0) -> Split:
         """Divide the data into what is trained on and what is validated on.
 
         Parameters
@@ -147,6 +147,8 @@ class Dataset:
             ``"final"``: trained on the whole development part, no validation.
         seed : int, default=0
             Draws the holdout, at least 0. The other protocols draw nothing.
+        fold : int, default=0
+            Which fifth is held out: the folds 0 to 4 of one seed hold every development image once.
 
         Returns
         -------
@@ -156,7 +158,7 @@ class Dataset:
         Raises
         ------
         ValueError
-            If `protocol` is none of the three, or `seed` is negative.
+            If `protocol` is none of the three, `seed` is negative or `fold` is not from 0 to 4.
 
         Examples
         --------
@@ -172,10 +174,12 @@ class Dataset:
         """
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocol is {protocol!r}, but it must be one of {', '.join(PROTOCOLS)}")
+        if not 0 <= fold < FOLDS:
+            raise ValueError(f"fold is {fold}, but it must be from 0 to {FOLDS - 1}")
         images, labels = self.images, self.labels
         held: tuple[Images, Labels] | None = None
         if protocol == "holdout":
-            is_held = holdout_rows(labels, seed=seed)
+            is_held = holdout_rows(labels, seed=seed, fold=fold)
             held = images[is_held], labels[is_held]
             images, labels = images[~is_held], labels[~is_held]
         elif protocol == "report":

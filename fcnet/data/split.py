@@ -17,7 +17,8 @@ from fcnet.errors import UserError
 from fcnet.inputs import Axes
 
 PROTOCOLS = ("holdout", "report", "final")
-HOLDOUT_SHARE = 0.2
+FOLDS = 5
+"""Parts of equal size into which the development images are divided; one of them is held out."""
 FORMAT = 2  # of a prepared folder, and of the numbers in it: raise it when either changes
 ABOUT = "split.json"  # in a prepared folder: what it holds
 _SPLIT_STREAM = 0x5911  # keeps the split's random stream apart from those of weights and shuffling
@@ -250,13 +251,14 @@ class Split:
             ) from error
 
 
-def holdout_rows(labels: NDArray[np.int64], *, seed: int) -> NDArray[np.bool_]:
-    """Choose a fifth of each class for validation, as a mask of shape (n,)."""
+def holdout_rows(labels: NDArray[np.int64], *, seed: int, fold: int = 0) -> NDArray[np.bool_]:
+    """Choose a fifth of each class for validation, as a mask of shape (n,); each row is in one of `FOLDS`."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_SPLIT_STREAM,)))
     is_held = np.zeros(len(labels), dtype=np.bool_)
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label))
-        is_held[rows[: round(HOLDOUT_SHARE * len(rows))]] = True
+        start, stop = (round(k * len(rows) / FOLDS) for k in (fold, fold + 1))
+        is_held[rows[start:stop]] = True
     return is_held
 
 
