@@ -102,9 +102,8 @@ class Model:
     def _common(self) -> tuple[object, ...]:
         """Return what models that are averaged have in common."""
         mean, scale = self.normalisation.mean.tobytes(), self.normalisation.scale.tobytes()
-        facts = (self.class_names, self.hyperparameters, self.data_fingerprint, self.epochs)
-        facts = (*facts, self.form, self.one_against_rest)
-        return (mean, scale, self.networks[0].dtype, *facts)
+        facts = (self.class_names, self.hyperparameters, self.data_fingerprint, self.epochs, self.form)
+        return (mean, scale, self.networks[0].dtype, self.one_against_rest, *facts)
 
     def logits(self, images: NDArray[Any]) -> NDArray[Any]:
         """Return each network's logits, (n_networks, n, n_outputs), of raw images, (n, n_features)."""

@@ -67,7 +67,7 @@ BAD = {
     "no test": (arrays(test_images=np.empty((0, 12), np.uint8)), "test_images in arrays has shape (0, 12)"),
     "names": (arrays(class_names=["a", "a"]), "class_names is ['a', 'a'], but it must be two or more"),
     "one name": (arrays(class_names=["a"]), "class_names is ['a']"),
-    "third name": (arrays(class_names=["a", "b", "c"]), "0 rows of class 2 in images"),
+    "third name": (arrays(class_names=["a", "b", "c"]), "0 rows of class c in images"),
     "shape": (arrays(image_shape=(3, 3, 3)), "image_shape is (3, 3, 3), but an image has 12 values"),
 }
 

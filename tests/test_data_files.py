@@ -109,7 +109,7 @@ def test_paths_that_are_no_data_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a device or pipe"):
         load(os.devnull)
     (tmp_path / "empty.npz").touch()
-    with pytest.raises(UserError, match=r"empty.npz is neither an .npz archive nor a pickle"):
+    with pytest.raises(UserError, match=r"empty.npz is neither an .npz archive, nor a pickle"):
         load(str(tmp_path / "empty.npz"))
     with pytest.raises(UserError, match="cannot be read"):
         load("n" * 300)
@@ -136,6 +136,7 @@ def _zip(member: bytes, *, name: str = "train_data.npy", compression: int = zipf
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as archive:
         archive.writestr(name, member)
+        archive.writestr("train_labels.npy", b"")
     return file.getvalue()
 
 

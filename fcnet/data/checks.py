@@ -77,12 +77,7 @@ def checked_part(
     at_least: int,
 ) -> Part:
     """Check one part, which must hold so many rows of each class; see `checked_parts`."""
-    if images.ndim < 2 or 0 in images.shape:
-        raise ValueError(f"{names[0]} in {source} has shape {images.shape}, but it must be (images, values)")
-    if labels.ndim == 0 or labels.shape not in ((len(labels),), (len(labels), 1)):
-        raise ValueError(f"{names[1]} in {source} has shape {labels.shape}, but it must be (images,)")
-    if len(images) != len(labels):
-        raise ValueError(f"{source} has {len(images)} rows in {names[0]} but {len(labels)} in {names[1]}")
+    check_shapes(images, labels, names, source)
     labels, n_classes = labels.ravel(), len(class_names)
     strange = labels[~np.isin(labels, np.arange(n_classes))]
     if len(strange):
@@ -96,6 +91,16 @@ def checked_part(
                 f" {names[0]}; at least {at_least} {'is' if at_least == 1 else 'are'} needed"
             )
     return as_rows(images, f"{names[0]} in {source}"), labels
+
+
+def check_shapes(images: NDArray[Any], labels: NDArray[Any], names: Sequence[str], source: str) -> None:
+    """Refuse images and labels that are no such arrays, or no pair; see `checked_parts`."""
+    if images.ndim < 2 or 0 in images.shape:
+        raise ValueError(f"{names[0]} in {source} has shape {images.shape}, but it must be (images, values)")
+    if labels.ndim == 0 or labels.shape not in ((len(labels),), (len(labels), 1)):
+        raise ValueError(f"{names[1]} in {source} has shape {labels.shape}, but it must be (images,)")
+    if len(images) != len(labels):
+        raise ValueError(f"{source} has {len(images)} rows in {names[0]} but {len(labels)} in {names[1]}")
 
 
 def as_rows(images: NDArray[Any], what: str) -> Rows:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fcnet.data import labels as label_words
-from fcnet.data.checks import checked_part, checked_parts, shape_of_image
+from fcnet.data.checks import check_shapes, checked_part, checked_parts, shape_of_image
 from fcnet.data.form import Form
 from fcnet.data.holdout import holdout_rows, test_rows
 from fcnet.data.split import PROTOCOLS, Normalisation, Part, Split
@@ -150,8 +150,10 @@ class Dataset:
             If the arrays are not of this form.
         """
         images, labels = list(arrays[::2]), list(arrays[1::2])
+        for i, (rows, of_rows) in enumerate(zip(images, labels, strict=True)):
+            check_shapes(rows, of_rows, names[2 * i : 2 * i + 2], source)
         if class_names is None:
-            class_names, labels = label_words.encode(labels, names[1::2], source)  # type: ignore[assignment]
+            class_names, labels = label_words.encode(labels, names[1::2], source)
         elif len(class_names) < 2 or len({*class_names}) < len(class_names):
             raise ValueError(f"class_names is {class_names!r}, but it must be two or more different names")
         assert class_names is not None

@@ -114,7 +114,8 @@ def read_images(
     is_damaged = np.zeros(len(paths), np.bool_)
     if form is None:
         seen, is_damaged = attempt(paths, look, f"looking at {root.name}")
-        _judge(paths, is_damaged, root, skip_damaged=skip_damaged)
+        if is_damaged.all():
+            _judge(paths, is_damaged, root, skip_damaged=skip_damaged)
         names = [str(path.relative_to(root)) for path, bad in zip(paths, is_damaged, strict=True) if not bad]
         form = common_form([each for each in seen if each is not None], side, names, source)
     images = np.zeros((len(paths), *form.shape), np.uint8 if form.bits == 8 else np.float32)

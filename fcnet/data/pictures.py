@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +42,10 @@ def look(path: Path) -> Seen:
         Of any kind, if it is no image, or a bomb.
     """
     with _opened(path) as image:
-        size = image.size if image.getexif().get(0x0112, 1) < 5 else image.size[::-1]  # turned by a quarter
+        by_a_quarter = _notes_turn(image) and image.getexif().get(0x0112, 1) >= 5
         if image.mode == "F":
             raise ValueError("floating pixels, whose range nobody states")
-        return Seen(size, image.mode)
+        return Seen(image.size[::-1] if by_a_quarter else image.size, image.mode)
 
 
 def common_form(seen: Sequence[Seen], side: int | None, names: Sequence[str], source: str) -> ImageForm:
@@ -66,7 +66,7 @@ def common_form(seen: Sequence[Seen], side: int | None, names: Sequence[str], so
             f" {other[0]} x {other[1]}: say --image-size 32, or another number of rows and columns for all"
         )
     width, height = next(iter(sizes)) if side is None else (side, side)
-    channels = 1 if all(each.mode in _GREY for each in seen) else 3
+    channels: Literal[1, 3] = 1 if all(each.mode in _GREY for each in seen) else 3
     deep = channels == 1 and any(each.mode in _DEEP for each in seen)
     form = ImageForm((channels, height, width), 16 if deep else 8)
     if form.n_features > MAX_FEATURES:
@@ -95,8 +95,9 @@ def decode(path: Path, form: ImageForm) -> NDArray[Any]:
     """
     channels, height, width = form.shape
     with _opened(path) as opened:
+        is_turned = _notes_turn(opened)
         opened.load()
-        image: Image.Image = ImageOps.exif_transpose(opened)
+        image: Image.Image = ImageOps.exif_transpose(opened) if is_turned else opened
         if image.mode in _DEEP:
             values = np.clip(np.asarray(image, np.float32), 0, 65535)
             # Of mode F, the only one of more than 8 bits that can be resized everywhere.
@@ -132,6 +133,11 @@ def attempt(
             results.append(None)
             is_damaged[i] = True
     return results, is_damaged
+
+
+def _notes_turn(image: Image.Image) -> bool:
+    """Tell whether a camera's notes can be read from the header; of a PNG file they may stand at its end."""
+    return image.format != "PNG" or "exif" in image.info
 
 
 @contextlib.contextmanager
