@@ -15,6 +15,7 @@ import optuna
 from optuna.storages import _CachedStorage
 from optuna.study import Study
 
+from fcnet.data import Reading
 from fcnet.errors import UserError
 from fcnet.metrics import EpochMetrics
 from studies.execution.backend import Backend, cores
@@ -130,8 +131,10 @@ def search(
     parse(plan.url)
     make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)
     make_pruner(plan.pruner, epochs=plan.epochs)
-    dataset, source = load_data(plan.data, plan.classes, say=say)
+    dataset, source = load_data(plan.data, plan.classes, plan.reading, say=say)
     experiment = Search(plan, dataset, source)
+    if fitting := experiment.fitting():
+        say(fitting)
     return _run(experiment, connect(plan.url, create=True, say=say), backend, say, show)
 
 
@@ -202,7 +205,9 @@ def train(
     folder = folder or Path("models") / study.study_name
     make_writable(artifacts)
     experiment = Train(study, number, dataset, source, n_seeds=n_seeds, folder=folder)
-    if price := cost(study, experiment.trial.params, images=dataset.test_size):
+    if price := cost(
+        study, experiment.trial.params, images=dataset.effective_test_size(experiment.facts.metric)
+    ):
         warn(price)
     final, runs = _run(experiment, storage_of(study), backend, say, show)
     _, curves = save_figure(learning_curves_figure(runs), Path(final.report).with_suffix(""))
@@ -216,6 +221,7 @@ def effects(
     *,
     data: str = "auto",
     classes: Sequence[str] = ("airplane", "ship"),
+    reading: Reading = Reading(),  # frozen
     protocol: Protocol = "holdout",
     epochs: int = 20,
     n_seeds: int = 5,
@@ -227,7 +233,7 @@ def effects(
     from studies.experiments.effects import Effects
 
     parse(storage)
-    dataset, source = load_data(data, classes, say=say)
+    dataset, source = load_data(data, classes, reading, say=say)
     experiment = Effects(study, dataset, source, protocol=protocol, epochs=epochs, n_seeds=n_seeds)
     return _run(experiment, connect(storage, create=True, say=say), backend, say, show)
 
@@ -238,6 +244,7 @@ def report(
     *,
     data: str = "auto",
     classes: Sequence[str] = ("airplane", "ship"),
+    reading: Reading = Reading(),  # frozen
     protocol: Protocol = "report",
     epochs: int = 20,
     n_seeds: int = 1,
@@ -250,7 +257,7 @@ def report(
     from studies.experiments.report import Report
 
     parse(storage)
-    dataset, source = load_data(data, classes, say=say)
+    dataset, source = load_data(data, classes, reading, say=say)
     experiment = Report(study, dataset, source, protocol=protocol, epochs=epochs, n_seeds=n_seeds, see=see)
     return _run(experiment, connect(storage, create=True, say=say), backend, say, show)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +26,8 @@ class Outcomes:
     Parameters
     ----------
     right : ndarray of shape (n_candidates, n), float32
-        1 where a candidate got an image right, 0 where not, NaN where it was not trained. With one number per
+        1 where a candidate got an image right (or what that image counts), 0 where not, NaN where it was not
+        trained. With one number per
         training, its accuracy, nothing is known of images, and nothing is concluded about fresh ones.
     training, image : ndarray of shape (n,)
         Which training judged which image, both from 0.
@@ -38,14 +39,15 @@ class Outcomes:
 
     @classmethod
     def of(
-        cls, masks: Sequence[Sequence[NDArray[np.bool_] | None]], images: Sequence[NDArray[np.integer]]
+        cls, masks: Sequence[Sequence[NDArray[Any] | None]], images: Sequence[NDArray[np.integer]]
     ) -> Self:
         """Put masks together.
 
         Parameters
         ----------
-        masks : sequence of shape (n_candidates, n_trainings) of ndarray of bool, or None
-            None where a candidate was not trained.
+        masks : sequence of shape (n_candidates, n_trainings) of ndarray, or None
+            What each image adds to the mean, such as 1 where it was got right; None where a candidate was not
+            trained.
         images : sequence of ndarray of int, of length n_trainings
             Which images judged each training, as many as its masks have entries.
         """

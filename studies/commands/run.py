@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from studies.choices import PRUNERS, SAMPLERS
 from studies.commands import best
 from studies.commands.options import (
     TrainingOptions,
     WorkerOptions,
+    metric_option,
     natural,
     positive,
     seconds,
 )
 from studies.commands.parser import choice, option, repeated, switch
+
+if TYPE_CHECKING:
+    from fcnet.metrics import Metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +28,7 @@ class Options(best.Options, TrainingOptions, WorkerOptions):
     trials: int = option(positive, 100, "N", "finished trials that the study shall hold in the end")
     sampler: str = choice(SAMPLERS, "tpe", "how parameters are proposed")
     pruner: str = choice(PRUNERS, "median", "how bad trainings are ended early")
+    metric: Metric = metric_option()
     range: tuple[str, ...] = repeated(
         "NAME=LOW:HIGH", "another range for a hyperparameter; may be given several times"
     )
@@ -52,6 +58,8 @@ def run(options: Options) -> int:
         trials=options.trials,
         data=options.data,
         classes=options.classes,
+        reading=options.reading,
+        metric=options.metric,
         epochs=options.epochs,
         sampler=options.sampler,
         pruner=options.pruner,

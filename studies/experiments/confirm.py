@@ -11,9 +11,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.data import Dataset
-from fcnet.data.split import FOLDS, holdout_rows
+from fcnet.data.holdout import FOLDS, holdout_rows
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.metrics import effective_rows, weights
 from studies import record
 from studies.analysis.budget import margin_of
 from studies.analysis.decisions import compare, still_in_the_race
@@ -88,7 +89,7 @@ class Confirm(Experiment[Confirmation]):
         sets = list(dict.fromkeys([str(look).partition(" of ")[2] for look in before] + [names]))
         self._share = (sets.index(names) + 1) * (sets.index(names) + 2)
         self._judging = threading.Lock()
-        self._masks: list[list[NDArray[np.bool_] | None]] = [[] for _ in self.chosen]
+        self._masks: list[list[_Array | None]] = [[] for _ in self.chosen]
         self._images: list[NDArray[np.intp]] = []
         self._outcomes = Outcomes.of(self._masks, self._images)
         self._racing = np.ones(len(self.chosen), dtype=np.bool_)
@@ -146,12 +147,13 @@ class Confirm(Experiment[Confirmation]):
         look = f"{n} folds of {self._names()}"
         looks = looks if look in looks else [*looks, look]
         costs = self._costs(trials)
+        judged_by = effective_rows(self.facts.metric, self.dataset.labels[self._images[0]])
         broken = self._diverged(trials, n)
         verdict = compare(
             outcomes,
             diverged=broken,
             costs=costs,
-            margin=margin_of(len(self._images[0])),
+            margin=margin_of(judged_by),
             look=looks.index(look) + 1,
         )
         report = baseline_trial(self.chosen)
@@ -178,7 +180,7 @@ class Confirm(Experiment[Confirmation]):
             noise=noise,
             training_noise=training_noise(outcomes, lasting),
             baseline_noise=None if report is None else noise_of_one(values, self.chosen.index(report)),
-            validation_images=len(self._images[0]),
+            validation_images=judged_by,
             looks=looks,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -207,8 +209,10 @@ class Confirm(Experiment[Confirmation]):
                 wish = self._wish(n)
                 rows = holdout_rows(self.dataset.labels, seed=wish.split_seed, fold=wish.fold)
                 self._images.append(np.flatnonzero(rows))
+                counted = weights(self.facts.metric, self.dataset.labels[rows])
                 for masks, trial, races in zip(self._masks, column, self._racing, strict=True):
-                    masks.append(_right(trial) if races and trial is not None else None)
+                    right = _right(trial) if races and trial is not None else None
+                    masks.append(None if right is None else right * counted)
                 self._outcomes = Outcomes.of(self._masks, self._images)
                 # The look after n trainings may spend 1 / (n (n - 1)) of the chance of a false farewell.
                 looks = max(1, (n + 1) * n) * self._share

@@ -9,6 +9,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.errors import UserError
+from fcnet.metrics import Metric
 from studies import record
 from studies.analysis.scores import Score, measured_score, noise_floor, proportion_interval
 from studies.experiments.corrected import corrected_of
@@ -92,6 +93,8 @@ class Summary:
         Which trial is the winner, and why.
     scores : Scores or None
         The winner's.
+    metric : {"accuracy", "balanced_accuracy"}
+        What every score here is.
     """
 
     study: str
@@ -108,6 +111,7 @@ class Summary:
     confirmation: Confirmation | None
     ground: str | None
     scores: Scores | None
+    metric: Metric = "accuracy"
 
 
 def summarise(study: Study) -> Summary:
@@ -143,6 +147,7 @@ def summarise(study: Study) -> Summary:
         confirmation=kept.confirmation,
         ground=ground,
         scores=None if winner is None else scores_of(winner, trials, kept),
+        metric=kept.facts.metric,
     )
 
 
@@ -243,10 +248,11 @@ def scores_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept: Kept) -> 
         if same and same[0].mean is not None:
             confirmed = Score(same[0].mean, same[0].low, same[0].high, same[0].n)
     test, ensemble = _test_scores(kept.openings, record.configuration_hash(trial.params), noise)
+    of_rows = kept.facts.metric == "accuracy"  # a mean over rows, each of which counts the same
     return Scores(
         trial=trial.number,
         search=search,
-        corrected=corrected_of(trial, trials, confirmation) if is_best else None,
+        corrected=corrected_of(trial, trials, confirmation) if is_best and of_rows else None,
         confirmed=confirmed,
         test=test,
         ensemble=ensemble,

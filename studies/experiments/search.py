@@ -9,12 +9,14 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from fcnet.data import Dataset
+from fcnet.data import Dataset, Reading
+from fcnet.metrics import Metric
 from studies import record
 from studies.analysis.advice import MIN_TRIALS, edges, outlook
 from studies.execution.experiment import FINISHED, Experiment, Wanted
+from studies.experiments.data import loss_words
 from studies.experiments.results import best_trial, noise_of
-from studies.ranges import describe, ranges, within
+from studies.ranges import describe, fitting, ranges, within
 from studies.record import Facts, Kept, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted
@@ -40,6 +42,10 @@ class Plan:
         See `fcnet.load`.
     classes : tuple of str
         CIFAR-10 classes.
+    reading : Reading
+        How tables and folders of images are read.
+    metric : {"accuracy", "balanced_accuracy"}, default="accuracy"
+        What a training is judged by.
     epochs : int, default=20
     sampler, pruner : str
         Names that the options take.
@@ -58,6 +64,8 @@ class Plan:
     trials: int = 100
     data: str = "auto"
     classes: tuple[str, ...] = ("airplane", "ship")
+    reading: Reading = Reading()  # frozen
+    metric: Metric = "accuracy"
     epochs: int = 20
     sampler: str = "tpe"
     pruner: str = "median"
@@ -97,19 +105,30 @@ class Search(Experiment[Study]):
 
     def __init__(self, plan: Plan, dataset: Dataset, source: Source) -> None:
         n_features = dataset.images.shape[1]
-        self.searched = fitted(plan.space, n_features, images=dataset.are_images)
+        self.searched = fitted(
+            plan.space,
+            n_features,
+            image_shape=dataset.image_shape if dataset.are_images else None,
+            n_rows=len(dataset.labels),
+        )
         facts = Facts(
             data=dataset.fingerprint,
             data_name=dataset.name,
             protocol="holdout",
             epochs=plan.epochs,
             space=describe(self.searched),
+            metric=plan.metric,
+            loss=loss_words(dataset),
         )
         super().__init__(plan.study, facts, dataset, source, around(self.searched, n_features))
         self._baseline = baseline(self.searched, n_features)
         self.plan, self.seed, self.timeout = plan, plan.seed, plan.timeout
         self.may_prune = plan.pruner != "none"
         self._study: Study | None = None
+
+    def fitting(self) -> str | None:
+        """Say how the ranges were fitted to the data; None if they are the plan's."""
+        return fitting(self.plan.space, self.searched, *self.dataset.images.shape)
 
     def prepare(self, study: Study) -> None:
         """Set sampler and pruner; a resumed sweep must not be proposed the same parameters again."""
@@ -172,9 +191,9 @@ def _wider(kept: Kept, trials: Sequence[FrozenTrial], wider: dict[str, str]) -> 
     """Return the options that go on with a sweep over wider ranges, as its facts demand."""
     given = {**ranges(kept.facts.space), **wider}
     options = ["--trials", str(sum(t.state in FINISHED for t in trials) + MORE_TRIALS)]
-    options += ["--data", kept.source.source]
-    if kept.source.source == "cifar10":
-        options += ["--classes", ",".join(kept.source.classes)]
+    options += kept.source.options()
+    if kept.facts.metric != Plan.metric:
+        options += ["--metric", kept.facts.metric]
     if kept.facts.epochs != Plan.epochs:
         options += ["--epochs", str(kept.facts.epochs)]
     return options + [word for name, ends in given.items() for word in ("--range", f"{name}={ends}")]
