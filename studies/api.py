@@ -69,6 +69,14 @@ def figure(study: Study) -> Figure:
     return found
 
 
+def export_page(study: Study, path: Path) -> None:
+    """Write the page of a study as one file that needs no network."""
+    from fcnet.writing import write_whole
+    from studies.views.page import page
+
+    write_whole(path, page(study).encode())
+
+
 def open_study(storage: str = "sqlite:///sweep.db", study: str = "sweep") -> Study:
     """Open a study to look at it.
 

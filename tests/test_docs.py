@@ -13,7 +13,14 @@ from studies.commands import main as program
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
-PLACEHOLDERS = {"N": "1", "NAME": "x", "COMMAND": "best", "DATA": "auto", "URL": "sqlite:///x.db"}
+PLACEHOLDERS = {
+    "N": "1",
+    "NAME": "x",
+    "COMMAND": "best",
+    "DATA": "auto",
+    "URL": "sqlite:///x.db",
+    "FILE": "page.html",
+}
 
 
 def commands():

@@ -30,6 +30,7 @@ COMMANDS = (
     "dashboard",
     "predict",
     "copy",
+    "export",
 )
 REPORT_IT = "give the same command with --debug and report what it prints"
 
