@@ -140,6 +140,8 @@ def search(
     make_pruner(plan.pruner, epochs=plan.epochs)
     dataset, source = load_data(plan.data, plan.classes, say=say)
     experiment = Search(plan, dataset, source)
+    if experiment.taken is not None:
+        say(experiment.taken.sentence)
     return _run(experiment, connect(plan.url, create=True, say=say), backend, say, show)
 
 

@@ -1,0 +1,66 @@
+"""A model as an ONNX file says in another program what it says here."""
+
+import builtins
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_model import several, trained
+
+from fcnet.errors import UserError
+from fcnet.model import Model
+from fcnet.portable import as_onnx
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+
+def said(content, rows):
+    """Return the labels and probabilities that onnxruntime finds."""
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return session.run(["labels", "probabilities"], {"rows": rows})
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 3])
+def test_raw_rows_have_the_same_classes_and_probabilities(n_classes, dtype, n):
+    model = several(n_classes, dtype, n)
+    rows = np.random.default_rng(0).normal(100, 50, (2003, 9)).astype(np.float32)
+    labels, probabilities = said(as_onnx(model), rows)
+    assert labels.dtype == np.int64
+    assert np.array_equal(labels, model.predict(rows))
+    assert len({*labels}) > 1
+    assert probabilities.dtype == np.float32
+    assert probabilities == pytest.approx(model.probabilities(rows), abs=1e-5)
+
+
+def test_extreme_rows_are_decided_alike():
+    model = several(2, n=3)
+    rows = (np.random.default_rng(0).standard_normal((300, 9)) * 1e6).astype(np.float32)
+    labels, probabilities = said(as_onnx(model), rows)
+    assert np.array_equal(labels, model.predict(rows))
+    assert probabilities == pytest.approx(model.probabilities(rows), abs=1e-5)
+
+
+def test_the_file_names_the_classes_and_is_the_same_each_time(tmp_path):
+    model = trained(3)
+    content = as_onnx(model)
+    about = onnxruntime.InferenceSession(content).get_modelmeta().custom_metadata_map
+    assert json.loads(about["class_names"]) == ["class 0", "class 1", "class 2"]
+    assert about["data_fingerprint"] == "f" * 64
+    model.save(tmp_path / "model.safetensors")
+    assert as_onnx(Model.load(Path(tmp_path / "model.safetensors"))) == content
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest, **options):
+        if name == "onnx":
+            raise ImportError(name)
+        return real(name, *rest, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(UserError, match=r'needs a package more: pip install "fcnet-sweep\[onnx\]"'):
+        as_onnx(trained())
