@@ -1,7 +1,7 @@
 """Measure `FullyConnectedClassifier` beside scikit-learn's `MLPClassifier`, at their defaults and tuned.
 
-Tuned is the best of as many random configurations, by cross-validation on the training rows; then five seeds are
-fitted on them and scored on the test rows, of which the tuning knows nothing.
+Tuned is the best of as many random configurations, by cross-validation on the training rows; then five seeds
+are fitted on them and scored on the test rows, of which the tuning knows nothing.
 """
 
 import argparse
@@ -54,23 +54,23 @@ def main() -> None:
         ("fcnet", fcnet.FullyConnectedClassifier()),
         ("MLPClassifier", make_pipeline(StandardScaler(), MLPClassifier())),
     ):
-        measure(f"{name}, defaults", estimator, X_train, X_test, y_train, y_test)
+        measure(f"{name}, defaults", estimator, (X_train, y_train), (X_test, y_test))
         if options.tries:
             settings = {"n_iter": options.tries, "cv": 3, "n_jobs": 2, "random_state": 0}
             found = RandomizedSearchCV(estimator, SPACES[name], refit=False, **settings).fit(X_train, y_train)
             best = clone(estimator).set_params(**found.best_params_)
-            measure(f"{name}, tuned", best, X_train, X_test, y_train, y_test)
+            measure(f"{name}, tuned", best, (X_train, y_train), (X_test, y_test))
     print(describe(["numpy", "scikit-learn"]))
 
 
-def measure(name, estimator, X_train, X_test, y_train, y_test):
+def measure(name, estimator, train, test):
     scores, seconds = [], []
     key = "random_state" if "random_state" in estimator.get_params() else "mlpclassifier__random_state"
     for seed in range(5):
         start = time.perf_counter()
-        fitted = clone(estimator).set_params(**{key: seed}).fit(X_train, y_train)
+        fitted = clone(estimator).set_params(**{key: seed}).fit(*train)
         seconds.append(time.perf_counter() - start)
-        scores.append(fitted.score(X_test, y_test))
+        scores.append(fitted.score(*test))
     spread = f"{100 * np.mean(scores):.2f} +- {100 * np.std(scores, ddof=1):.2f} %"
     print(f"{name:<24} {spread}  {np.median(seconds):.2f} s", flush=True)
 

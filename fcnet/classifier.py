@@ -34,7 +34,7 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     Parameters
     ----------
-    batch_size : int, default=32
+    batch_size : int, default=16
         Rows per mini-batch, at least 1; with fewer rows than that, all of them are one.
     learning_rate : float, default=0.05
         Step size, in (0, 10].
@@ -102,7 +102,7 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     def __init__(
         self,
         *,
-        batch_size: int = 32,
+        batch_size: int = 16,
         learning_rate: float = 0.05,
         hidden_units: int = 128,
         momentum: float = 0.9,
@@ -173,7 +173,7 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
             raise ValueError(f"classes is {every}, but it was {self.classes_} on the first call")
         rows, labels = self._checked(X, y, reset=not go_on)
         if len(missing := np.setdiff1d(labels, every)):
-            raise ValueError(f"y holds {missing[0]!r}, which is none of the classes {every}")
+            raise ValueError(f"y holds {missing[0]}, which is none of the classes {every}")
         h = replace(self._hyperparameters(), schedule="constant")
         return self._train(rows, labels, every, h, go_on=go_on, epochs=1)
 
@@ -225,7 +225,7 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         epochs: int,
     ) -> Self:
         if len(classes) < 2:
-            raise ValueError(f"y holds one class, {classes[0]!r}, but at least two classes are needed")
+            raise ValueError(f"y holds one class, {classes[0]}, but at least two classes are needed")
         shape = None if self.image_shape is None else shape_of_image(rows, self.image_shape)
         if h.mirror and shape is None:
             raise ValueError("mirror is True, but image_shape does not say how a row is an image")

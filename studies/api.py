@@ -114,8 +114,7 @@ def search(
     ----------
     plan : Plan
     backend : Backend, optional
-        Where training runs; by default a pool of as many processes as there are cores. The same holds for
-        the functions below.
+        Where training runs, here and below; by default in as many processes as there are cores.
     say : callable, optional
         Takes one-line notices for the user.
     show : callable, optional
@@ -180,8 +179,6 @@ def train(
     show: Callable[[Progress], None] = _ignore,
 ) -> Final:
     """Train a trial's parameters on all development images into one model, and open the test set.
-
-    See `studies.experiments.train.Train`.
 
     Parameters
     ----------

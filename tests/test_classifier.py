@@ -35,7 +35,7 @@ def test_the_package_is_imported_without_scikit_learn_until_the_classifier_is_as
 
 
 def test_it_is_searched_in_a_pipeline_with_numbers_of_any_kind():
-    pipeline = make_pipeline(StandardScaler(), FullyConnectedClassifier(random_state=0, epochs=5))
+    pipeline = make_pipeline(StandardScaler(), FullyConnectedClassifier(random_state=0, epochs=40))
     grid = {
         "fullyconnectedclassifier__hidden_units": np.array([4, 8]),
         "fullyconnectedclassifier__learning_rate": np.array([0.1], np.float32),

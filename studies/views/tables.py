@@ -1,6 +1,7 @@
 """Tables as files: CSV, JSON or Parquet."""
 
 import csv
+import importlib
 import io
 import json
 import math
@@ -60,14 +61,14 @@ def _plain(value: Any) -> Any:
 
 def _parquet(table: Table) -> bytes:
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        pa = importlib.import_module("pyarrow")
+        parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise UserError('a file .parquet needs a package more: pip install "fcnet-sweep[tables]"') from error
     kinds = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
     schema = pa.schema([(n, kinds.get(kind, pa.timestamp("us"))) for n, kind in table.columns.items()])
     out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(table.rows, schema=schema), out)
+    parquet.write_table(pa.Table.from_pylist(table.rows, schema=schema), out)
     return out.getvalue()
 
 
