@@ -36,7 +36,7 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     ----------
     batch_size : int, default=16
         Rows per mini-batch, at least 1; with fewer rows than that, all of them are one.
-    learning_rate : float, default=0.05
+    learning_rate : float, default=0.03
         Step size, in (0, 10].
     hidden_units : int, default=128
         Width of every hidden layer, at least 1.
@@ -103,7 +103,7 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         self,
         *,
         batch_size: int = 16,
-        learning_rate: float = 0.05,
+        learning_rate: float = 0.03,
         hidden_units: int = 128,
         momentum: float = 0.9,
         weight_decay: float = 1e-4,
@@ -178,21 +178,15 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         return self._train(rows, labels, every, h, go_on=go_on, epochs=1)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability of each class, shape (n_samples, n_classes); a row adds up to 1.
-
-        More than two classes are each judged against the rest, and divided by their sum.
-        """
+        """Return the probability of each class, shape (n_samples, n_classes); a row adds up to 1."""
         check_is_fitted(self)
-        rows = _rows(validate_data(self, X, dtype="numeric", reset=False))
+        rows = as_rows(validate_data(self, X, dtype="numeric", reset=False), "X")
         # In double precision it does not matter which rows are asked about together.
         h, networks = self.model_.hyperparameters, []
         for network in self.model_.networks:
             precise: dict[str, Array] = {k: v.astype(np.float64) for k, v in network.parameters.items()}
             networks.append(Network.of(precise, h, n_classes=len(self.classes_)))
-        found = replace(self.model_, networks=tuple(networks)).probabilities(rows)
-        found = np.maximum(found, np.finfo(np.float64).tiny)
-        shares: NDArray[np.float64] = found / found.sum(axis=1, keepdims=True)
-        return shares
+        return np.asarray(replace(self.model_, networks=tuple(networks)).probabilities(rows), np.float64)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class, shape (n_samples,), of rows `X`, shape (n_samples, n_features)."""
@@ -202,7 +196,7 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     def _checked(self, X: ArrayLike, y: ArrayLike, *, reset: bool) -> tuple[NDArray[Any], NDArray[Any]]:
         rows, labels = validate_data(self, X, y, dtype="numeric", reset=reset)
         check_classification_targets(labels)
-        return _rows(rows), labels
+        return as_rows(rows, "X"), labels
 
     def _hyperparameters(self) -> Hyperparameters:
         """Return the checked hyperparameters; NumPy's numbers are as good as Python's."""
@@ -244,7 +238,7 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         part = Part(normalisation.apply(rows), np.searchsorted(classes, y).astype(np.int64))
         if axes is not None:
             part = replace(part, x=axes.project(part.x))
-        split = Split(part, None, normalisation, names, "", "final", seed, shape, axes)
+        split = Split(part, None, normalisation, names, "", "final", seed, shape, axes=axes)
         split = split.principal(n_axes(h, rows.shape[1]))
         try:
             with ThreadpoolController().limit(limits=1, user_api="blas"):  # threads would wait for each other
@@ -256,12 +250,6 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         self.model_ = Model((training.network,), normalisation, names, h, "", (seed,), int(epochs))
         self.loss_curve_ = [*(self.loss_curve_ if go_on else []), *losses]
         return self
-
-
-def _rows(X: NDArray[Any]) -> NDArray[Any]:
-    """Return rows as the program's own data are: uint8, or float32 of bounded size."""
-    plain = X.dtype.kind == "f" or X.dtype == np.uint8
-    return as_rows(X if plain else X.astype(np.float64), "X")
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnet.data.form import form_text
 from fcnet.errors import UserError
+from fcnet.losses import Kind
 from fcnet.model import Model
 
 OPSET = 17  # of ONNX 1.12, from 2022: what reads models today reads it
@@ -18,7 +20,8 @@ def as_onnx(model: Model) -> bytes:
 
     Input ``rows``, float32 of shape (n, n_features), are raw values as `Model.predict` takes them. Output
     ``labels``, int64 of shape (n,), counts the classes from 0; output ``probabilities`` is float32 of shape
-    (n, n_classes). The names of the classes, as JSON, are the file's metadata ``class_names``.
+    (n, n_classes). The file's metadata, as JSON, are the names of the classes, ``class_names``, and how rows
+    come from files, ``form``, where these are no plain arrays.
 
     Raises
     ------
@@ -32,8 +35,9 @@ def as_onnx(model: Model) -> bytes:
         raise UserError('a file .onnx needs a package more: pip install "fcnet-sweep[onnx]"') from error
     graph = _Graph(helper.make_node, numpy_helper.from_array)
     logits = graph.logits(model)
+    pooled = graph.pooled(logits, len(model.networks), model.kind)
     two = len(model.class_names) == 2
-    labels, probabilities = graph.outcome(graph.pooled(logits, len(model.networks)), two=two)
+    labels, probabilities = graph.two(pooled) if two else graph.several(pooled, model.kind)
     n_features, kind = len(model.normalisation.mean), onnx.TensorProto
     graph.add("Identity", [labels], "labels")
     graph.add("Cast", [probabilities], "probabilities", to=kind.FLOAT)
@@ -53,7 +57,7 @@ def as_onnx(model: Model) -> bytes:
         ir_version=_IR_VERSION,
     )
     about = {"class_names": json.dumps(model.class_names), "data_fingerprint": model.data_fingerprint}
-    helper.set_model_props(file, about)
+    helper.set_model_props(file, about | ({} if model.form is None else {"form": form_text(model.form)}))
     onnx.checker.check_model(file, full_check=True)
     content: bytes = file.SerializeToString(deterministic=True)
     return content
@@ -94,10 +98,13 @@ class _Graph:
                 x = self.add("Relu", [x])
         return self._double(x)
 
-    def pooled(self, logits: str, n_networks: int) -> str:
+    def pooled(self, logits: str, n_networks: int, kind: Kind) -> str:
         """Add `fcnet.losses.pool`: the logits of the mean probability, (n, n_outputs)."""
         if n_networks == 1:
             return self.add("Squeeze", [logits, self.constant(np.array([0]))])
+        if kind == "softmax":
+            total = self.add("ReduceLogSumExp", [self.add("LogSoftmax", [logits])], axes=[0], keepdims=0)
+            return self.add("Sub", [total, self.constant(np.log(np.array(float(n_networks))))])
         sums = []
         for z in (logits, self.add("Neg", [logits])):
             # log(sigmoid(z)) = min(z, 0) - log(1 + exp(-|z|))
@@ -107,11 +114,14 @@ class _Graph:
             sums.append(self.add("ReduceLogSumExp", [log_p], axes=[0], keepdims=0))
         return self.add("Sub", sums)
 
-    def outcome(self, logits: str, *, two: bool) -> tuple[str, str]:
-        """Add `fcnet.losses.decide` and the probabilities, (n, n_classes), of each."""
+    def several(self, logits: str, kind: Kind) -> tuple[str, str]:
+        """Add `fcnet.losses.decide` and `probabilities` for more than two classes."""
+        p = self.add("Softmax" if kind == "softmax" else "Sigmoid", [logits])
+        return self.add("ArgMax", [logits], axis=1, keepdims=0), p
+
+    def two(self, logits: str) -> tuple[str, str]:
+        """Add them for two classes, which share a logit."""
         p = self.add("Sigmoid", [logits])
-        if not two:
-            return self.add("ArgMax", [logits], axis=1, keepdims=0), p
         above = self.add("Greater", [logits, self.constant(np.array(0.0))])
         label = self.add("Cast", [above], to=7)  # int64
         labels = self.add("Squeeze", [label, self.constant(np.array([1]))])

@@ -141,6 +141,20 @@ def describe(space: Space) -> dict[str, str]:
     }
 
 
+def fitting(asked: Space, fitted: Space, n_rows: int, n_features: int) -> str | None:
+    """Say which ranges follow the data and not the defaults; None if none does."""
+    was, words = describe(asked), describe(fitted)
+    changed = [f"{name} {text}" for name, text in words.items() if text != was[name] and name != "mirror"]
+    sentences = []
+    if changed:
+        sentences.append(f"Ranges fitted to {n_rows:,} rows of {n_features:,} values: {', '.join(changed)}.")
+    if words.get("mirror") == "False, True" != was["mirror"]:
+        sentences.append(
+            "Images are tried with and without mirror images; --range mirror=False leaves these out."
+        )
+    return " ".join(sentences) or None
+
+
 def ranges(words: Mapping[str, str]) -> dict[str, str]:
     """Return the ranges that `describe` put in words, as ``--range`` takes them, without the default ones."""
     default = describe(DEFAULT_SPACE)

@@ -96,7 +96,7 @@ def test_trials_of_another_study_count_and_are_taken_once(sweep_of):
     old = sweep_of(study="old")
     new = sweep_of(study="new", trials=6, taken_from="old")
     trials = new.get_trials()
-    assert sweep_of.said == ["Of the study 'old', 4 finished trials count in this one."]
+    assert sweep_of.said[-1] == "Of the study 'old', 4 finished trials count in this one."
     assert [t.value for t in trials[:4]] == [t.value for t in old.get_trials()]
     assert [t.params for t in trials[:4]] == [t.params for t in old.get_trials()]
     assert [t.user_attrs["taken_from"].rpartition("#")[2] for t in trials[:4]] == [

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,21 @@ def said(content, rows):
 @pytest.mark.parametrize("n", [1, 3])
 def test_raw_rows_have_the_same_classes_and_probabilities(n_classes, dtype, n):
     model = several(n_classes, dtype, n)
-    rows = np.random.default_rng(0).normal(100, 50, (2003, 9)).astype(np.float32)
+    rows = np.random.default_rng(0).normal(0, 3, (2003, 9)).astype(np.float32)
     labels, probabilities = said(as_onnx(model), rows)
     assert labels.dtype == np.int64
     assert np.array_equal(labels, model.predict(rows))
     assert len({*labels}) > 1
     assert probabilities.dtype == np.float32
+    assert probabilities == pytest.approx(model.probabilities(rows), abs=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_models_that_judge_each_class_against_the_rest_stay_so(n):
+    model = replace(several(4, n=n), one_against_rest=True)
+    rows = np.random.default_rng(0).normal(0, 3, (503, 9)).astype(np.float32)
+    labels, probabilities = said(as_onnx(model), rows)
+    assert np.array_equal(labels, model.predict(rows))
     assert probabilities == pytest.approx(model.probabilities(rows), abs=1e-5)
 
 

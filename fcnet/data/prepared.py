@@ -6,12 +6,14 @@ import os
 import shutil
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import platformdirs
 from threadpoolctl import threadpool_limits
 
 from fcnet.data.dataset import Dataset
+from fcnet.data.form import form_text
 from fcnet.data.holding import drop, flush_folder, hold
 from fcnet.data.split import ABOUT, FORMAT, Split
 from fcnet.errors import UserError
@@ -46,7 +48,8 @@ def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0, 
     UserError
         If neither the cache nor the temporary folder can hold the data.
     """
-    name = f"{dataset.fingerprint}-{protocol}-{seed}-{n_axes}-v{FORMAT}"
+    form = "" if dataset.form is None else f"-{zlib.crc32(form_text(dataset.form).encode()):08x}"
+    name = f"{dataset.fingerprint}-{protocol}-{seed}-{n_axes}{form}-v{FORMAT}"
     cache = platformdirs.user_cache_path("fcnet") / "splits"
     ready = cache / name
     if _usable(ready):

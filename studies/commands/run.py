@@ -11,6 +11,7 @@ from studies.commands import best
 from studies.commands.options import (
     TrainingOptions,
     WorkerOptions,
+    metric_option,
     natural,
     positive,
     seconds,
@@ -18,6 +19,7 @@ from studies.commands.options import (
 from studies.commands.parser import choice, option, repeated, switch
 
 if TYPE_CHECKING:
+    from fcnet.metrics import Metric
     from studies.experiments.search import Plan
 
 
@@ -28,6 +30,7 @@ class Options(best.Options, TrainingOptions, WorkerOptions):
     trials: int = option(positive, 100, "N", "finished trials that the study shall hold in the end")
     sampler: str = choice(SAMPLERS, "tpe", "how parameters are proposed")
     pruner: str = choice(PRUNERS, "median", "how bad trainings are ended early")
+    metric: Metric = metric_option()
     range: tuple[str, ...] = repeated(
         "NAME=LOW:HIGH", "another range for a hyperparameter; may be given several times"
     )
@@ -70,6 +73,8 @@ class Options(best.Options, TrainingOptions, WorkerOptions):
             trials=self.trials,
             data=self.data,
             classes=self.classes,
+            reading=self.reading,
+            metric=self.metric,
             epochs=self.epochs,
             sampler=self.sampler,
             pruner=self.pruner,

@@ -113,8 +113,10 @@ class Experiment(ABC, Generic[_Result_co]):
 
     def accuracy(self, metrics: EpochMetrics) -> float:
         """Return what an epoch is judged by."""
-        final = self.facts.protocol == "final"
-        return metrics.train_accuracy if final else metrics.validation_accuracy
+        if self.facts.protocol == "final":
+            return metrics.train_accuracy
+        balanced = self.facts.metric == "balanced_accuracy"
+        return metrics.validation_balanced_accuracy if balanced else metrics.validation_accuracy
 
     def value(self, epochs: Sequence[EpochMetrics]) -> float:
         """Return a training's value: its last epoch's accuracy; the report took the best one's."""

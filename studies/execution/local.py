@@ -64,6 +64,7 @@ class LocalTraining:
                 data_fingerprint=split.fingerprint,
                 seeds=(job.seed,),
                 epochs=job.epochs,
+                form=split.form,
             ).save(job.model)
 
 

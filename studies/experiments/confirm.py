@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from fcnet.data import Dataset, Split
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.metrics import effective_rows
 from studies import record
 from studies.analysis.budget import margin_of, overlap_of, resolution_of
 from studies.analysis.decisions import compare, still_in_the_race
@@ -239,10 +240,10 @@ class Confirm(Experiment[Confirmation]):
 
     @cached_property
     def _rows(self) -> tuple[int, int]:
-        """Return how many images judge a training, and how many it is trained on."""
+        """Return how many images judge a training (`effective_rows`) and how many it is trained on."""
         split = Split.open(self.split(self.configurations[0], Wish(split_seed=self.seeds[0])))
         assert split.validation is not None
-        return len(split.validation.labels), len(split.train.labels)
+        return effective_rows(self.facts.metric, split.validation.labels), len(split.train.labels)
 
     def _limits(self) -> dict[str, float]:
         """Return what so many images can show at all."""

@@ -17,6 +17,7 @@ from studies.analysis.decisions import compare
 from studies.analysis.scores import Summary, summarise
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments import results
+from studies.experiments.data import loss_words
 from studies.experiments.one_factor import (
     EXPERIMENTS,
     ControlledInfo,
@@ -154,6 +155,7 @@ class Effects(Experiment[Findings]):
             epochs=epochs,
             space=describe(space),
             experiment=ONE_FACTOR,
+            loss=loss_words(dataset),
         )
         super().__init__(study_name(base, protocol), facts, dataset, source, space)
         self.n_seeds = n_seeds

@@ -13,10 +13,8 @@ from fcnet.data import Dataset
 from fcnet.errors import Diverged
 from fcnet.trainer import Training
 from studies.execution.experiment import FINISHED
-from studies.experiments.data import load_data
-from studies.experiments.search import Plan, Search
+from studies.experiments.search import Plan, Search, prepared
 from studies.ranges import describe
-from studies.samplers import make_pruner, make_sampler
 from studies.space import centre
 from studies.storage.database import connect, parse
 from studies.storage.errors import redact
@@ -65,11 +63,8 @@ def rehearse(plan: Plan, *, workers: int, say: Callable[[str], None]) -> Rehears
     UserError
         If the sweep could not begin.
     """
-    parse(plan.url)
-    make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)
-    make_pruner(plan.pruner, epochs=plan.epochs)
-    dataset, source = load_data(plan.data, plan.classes, say=say)
-    experiment = Search(plan, dataset, source)
+    experiment = prepared(plan, say=say)
+    dataset, source = experiment.dataset, experiment.source
     begun = _begun(plan, experiment)
     rows, each = _measure(dataset, experiment)
     left = max(0, plan.trials - begun)

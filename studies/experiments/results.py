@@ -9,6 +9,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.errors import UserError
+from fcnet.metrics import Metric
 from studies import record
 from studies.analysis.scores import Score, confirmed_score, measured_score, noise_floor, proportion_interval
 from studies.program import command
@@ -88,6 +89,8 @@ class Summary:
         Which trial is the winner, and why.
     scores : Scores or None
         The winner's.
+    metric : {"accuracy", "balanced_accuracy"}
+        What every score here is.
     """
 
     study: str
@@ -104,6 +107,7 @@ class Summary:
     confirmation: Confirmation | None
     ground: str | None
     scores: Scores | None
+    metric: Metric = "accuracy"
 
 
 def summarise(study: Study) -> Summary:
@@ -139,6 +143,7 @@ def summarise(study: Study) -> Summary:
         confirmation=kept.confirmation,
         ground=ground,
         scores=None if winner is None else scores_of(winner, trials, kept),
+        metric=kept.facts.metric,
     )
 
 

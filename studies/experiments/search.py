@@ -1,7 +1,7 @@
 """The search: the baseline first, then what the sampler proposes, until the study holds the asked number."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,16 +10,19 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from fcnet.data import Dataset
+from fcnet.data import Dataset, Reading
+from fcnet.metrics import Metric
 from studies import record
 from studies.analysis.advice import MIN_TRIALS, edges, outlook
 from studies.execution.experiment import FINISHED, Experiment, Wanted
+from studies.experiments.data import load_data, loss_words
 from studies.experiments.results import best_trial, noise_of
 from studies.experiments.taking import take
-from studies.ranges import at, describe, ranges, within
+from studies.ranges import at, describe, fitting, point, ranges, within
 from studies.record import Facts, Kept, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted, is_baseline
+from studies.storage.database import parse
 from studies.storage.errors import redact
 
 REPEATS = 4
@@ -43,6 +46,10 @@ class Plan:
         See `fcnet.load`.
     classes : tuple of str
         CIFAR-10 classes.
+    reading : Reading
+        How tables and folders of images are read.
+    metric : {"accuracy", "balanced_accuracy"}, default="accuracy"
+        What a training is judged by.
     epochs : int, default=20
     sampler, pruner : str
         Names that the options take.
@@ -65,6 +72,8 @@ class Plan:
     trials: int = 100
     data: str = "auto"
     classes: tuple[str, ...] = ("airplane", "ship")
+    reading: Reading = Reading()  # frozen
+    metric: Metric = "accuracy"
     epochs: int = 20
     sampler: str = "tpe"
     pruner: str = "median"
@@ -113,13 +122,20 @@ class Search(Experiment[Study]):
 
     def __init__(self, plan: Plan, dataset: Dataset, source: Source) -> None:
         n_features = dataset.images.shape[1]
-        self.searched = fitted(plan.space, n_features, images=dataset.are_images)
+        self.searched = fitted(
+            plan.space,
+            n_features,
+            image_shape=dataset.image_shape if dataset.are_images else None,
+            n_rows=len(dataset.labels),
+        )
         facts = Facts(
             data=dataset.fingerprint,
             data_name=dataset.name,
             protocol="holdout",
             epochs=plan.epochs,
             space=describe(self.searched),
+            metric=plan.metric,
+            loss=loss_words(dataset),
         )
         super().__init__(plan.study, facts, dataset, source, around(self.searched, n_features))
         self._baseline = baseline(self.searched, n_features)
@@ -128,6 +144,12 @@ class Search(Experiment[Study]):
         self.plan, self.seed, self.timeout = plan, plan.seed, plan.timeout
         self.may_prune = plan.pruner != "none"
         self._study: Study | None = None
+
+    def notices(self) -> list[str]:
+        """Say how the ranges were fitted to the data, and what was taken over."""
+        fitted = fitting(self.plan.space, self.searched, *self.dataset.images.shape)
+        taken = None if self.taken is None else self.taken.sentence
+        return [sentence for sentence in (fitted, taken) if sentence is not None]
 
     def prepare(self, study: Study) -> None:
         """Set sampler and pruner; a resumed sweep must not be proposed the same parameters again."""
@@ -185,6 +207,25 @@ class Search(Experiment[Study]):
         return study
 
 
+def prepared(plan: Plan, *, say: Callable[[str], None]) -> Search:
+    """Check a plan, load its data, and say what follows from them.
+
+    Raises
+    ------
+    UserError
+        If it cannot be done; what needs no data is said before their download.
+    """
+    parse(plan.url)
+    make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)
+    make_pruner(plan.pruner, epochs=plan.epochs)
+    for text in plan.points:
+        point(text)
+    search = Search(plan, *load_data(plan.data, plan.classes, plan.reading, say=say))
+    for sentence in search.notices():
+        say(sentence)
+    return search
+
+
 def advise(study: Study) -> Advice:
     """Collect what the trials of a study say about further trials: edges, outlook, importances."""
     kept, trials = record.read(study), study.get_trials(deepcopy=False)
@@ -202,9 +243,9 @@ def _wider(kept: Kept, trials: Sequence[FrozenTrial], wider: dict[str, str]) -> 
     """Return the options that go on with a sweep over wider ranges, as its facts demand."""
     given = {**ranges(kept.facts.space), **wider}
     options = ["--trials", str(sum(t.state in FINISHED for t in trials) + MORE_TRIALS)]
-    options += ["--data", kept.source.source]
-    if kept.source.source == "cifar10":
-        options += ["--classes", ",".join(kept.source.classes)]
+    options += kept.source.options()
+    if kept.facts.metric != Plan.metric:
+        options += ["--metric", kept.facts.metric]
     if kept.facts.epochs != Plan.epochs:
         options += ["--epochs", str(kept.facts.epochs)]
     return options + [word for name, ends in given.items() for word in ("--range", f"{name}={ends}")]

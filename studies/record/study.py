@@ -7,7 +7,9 @@ import msgspec
 from msgspec import Meta, Struct
 from optuna.study import Study, StudyDirection
 
+from fcnet.data.reading import Reading
 from fcnet.errors import UserError
+from fcnet.metrics import Metric
 from studies.record.final import Count, Final, Fraction, Opening, Positive, Value
 
 FORMAT = 1
@@ -42,6 +44,10 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     epochs : int
     space : dict of str to str
         Each range in words, see `studies.ranges.describe`.
+    metric : {"accuracy", "balanced_accuracy"}
+        What a training is judged by.
+    loss : str, optional
+        What more than two classes are trained with.
     experiment : str, optional
         What the study is, if it is no search.
     confirms, trains : str, optional
@@ -54,6 +60,8 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     protocol: Protocol
     epochs: Positive
     space: dict[str, str]
+    metric: Metric = "accuracy"
+    loss: str | None = None
     experiment: str | None = None
     confirms: str | None = None
     trains: str | None = None
@@ -64,11 +72,30 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {**msgspec.to_builtins(self), "format": self.format}
 
 
-class Source(Struct, frozen=True):
-    """Where the data were found, as `fcnet.load` takes it."""
+class Source(Struct, frozen=True, omit_defaults=True):
+    """Where the data were found, and how they were read, see `fcnet.load` and `fcnet.data.Reading`."""
 
     source: str
     classes: list[str] = []
+    label: str | None = None
+    impute: Literal["median"] | None = None
+    image_size: Positive | None = None
+    skip_damaged: bool = False
+
+    @property
+    def reading(self) -> Reading:
+        """How they were read."""
+        return Reading(self.label, self.impute, self.image_size, self.skip_damaged)
+
+    def options(self) -> list[str]:
+        """Return the words of a command line that name the same data."""
+        words = ["--data", self.source]
+        if self.source == "cifar10":
+            words += ["--classes", ",".join(self.classes)]
+        for name in ("label", "impute", "image_size"):
+            if (value := getattr(self, name)) is not None:
+                words += [f"--{name.replace('_', '-')}", str(value)]
+        return [*words, *(["--skip-damaged"] if self.skip_damaged else [])]
 
 
 class Candidate(Struct, frozen=True, kw_only=True):

@@ -4,10 +4,10 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fcnet.errors import UserError
@@ -102,14 +102,21 @@ def trained(trial: FrozenTrial) -> Trained | None:
     found = trial.system_attrs[_RECORD]
 
     def parse() -> Trained:
-        epochs = [EpochMetrics(*msgspec.convert(row, _Row)) for row in found["epochs"]]
+        epochs = [_epoch(msgspec.convert(row, _Row)) for row in found["epochs"]]
         rest = msgspec.convert({**found, "epochs": []}, Trained)
         return Trained(epochs=epochs, digest=rest.digest, environment=rest.environment)
 
     return _of(trial, parse)
 
 
-_Row = tuple[int, float, float, float, float, float, float]
+# Version 0.1.0 kept seven figures of an epoch; there are eight.
+_Row = Annotated[list[float], Meta(min_length=7, max_length=8)]
+
+
+def _epoch(row: list[float]) -> EpochMetrics:
+    if row[0] != int(row[0]):
+        raise ValueError("the number of an epoch is none")
+    return EpochMetrics(int(row[0]), *row[1:])
 
 
 def write_trained(trial: Trial, left: Trained) -> None:

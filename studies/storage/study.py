@@ -19,7 +19,13 @@ from studies.storage.errors import redact
 from studies.storage.retrying import RetryingStorage
 
 # The option that mends a difference, by the fact's name; any other fact is mended by another study name.
-_OPTIONS = {"data": "--data", "epochs": "--epochs", "protocol": "--protocol", "space": "--range"}
+_OPTIONS = {
+    "data": "--data",
+    "epochs": "--epochs",
+    "protocol": "--protocol",
+    "space": "--range",
+    "metric": "--metric",
+}
 
 
 def open_study(storage: RetryingStorage, name: str, *, facts: Facts) -> Study:
@@ -56,7 +62,8 @@ def open_study(storage: RetryingStorage, name: str, *, facts: Facts) -> Study:
             raise not_ours(name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names(["train_accuracy" if facts.protocol == "final" else "validation_accuracy"])
+            judged = "train_accuracy" if facts.protocol == "final" else f"validation_{facts.metric}"
+            study.set_metric_names([judged])
         storage.add_study_user_attr(study._study_id, FACTS, facts.as_kept())
     check_facts(study, facts)
     return study

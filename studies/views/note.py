@@ -9,7 +9,7 @@ from studies.program import command
 from studies.record import Kept
 from studies.views.figures.panels import WORDS
 from studies.views.sentences import PROTOCOL_WORDS, flattery_sentence, noise_sentence, score_rows
-from studies.views.words import count, number, percent, points
+from studies.views.words import count, metric_words, number, percent, points
 
 if TYPE_CHECKING:
     from studies.experiments.effects import Findings
@@ -22,7 +22,8 @@ def sweep_note(summary: Summary) -> str:
         lines += ["No trial is complete yet.", ""]
     else:
         lines += [
-            f"**Best trial: {summary.trial}, validation accuracy {percent(summary.value)}**",
+            f"**Best trial: {summary.trial}, validation {metric_words(summary.metric)}"
+            f" {percent(summary.value)}**",
             "",
             "| parameter | value |",
             "| --- | ---: |",

@@ -34,6 +34,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def metric_words(metric: str) -> str:
+    """Return ``accuracy`` or ``balanced accuracy``."""
+    return metric.replace("_", " ")
+
+
 def count(number: int, noun: str) -> str:
     """Return ``1 trial`` or ``2 trials``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
