@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 from test_model import several, trained
 
+import studies
+from fcnet import load
 from fcnet.errors import UserError
 from fcnet.model import Model
 from fcnet.portable import as_onnx
+from studies.commands.main import main
+from studies.execution.local import InProcess
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -61,6 +65,23 @@ def test_the_file_names_the_classes_and_is_the_same_each_time(tmp_path):
     assert about["data_fingerprint"] == "f" * 64
     model.save(tmp_path / "model.safetensors")
     assert as_onnx(Model.load(Path(tmp_path / "model.safetensors"))) == content
+
+
+@pytest.mark.parametrize("data", ["images.npz", "sklearn:wine"])
+def test_the_command_writes_what_train_has_made(data, images, url, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    plan = studies.Plan(url, trials=2, data=data, epochs=3, sampler="random")
+    study = studies.search(plan, backend=InProcess())
+    final = studies.train(study, n_seeds=2, backend=InProcess())
+    assert main(["export", "model.onnx", "--storage", url]) == 0
+    assert capsys.readouterr().out == "Written: model.onnx\n"
+    rows, truth = load(data, say=lambda _: None).open_test()
+    labels, probabilities = said((tmp_path / "model.onnx").read_bytes(), rows.astype(np.float32))
+    model = Model.load(Path(final.model))
+    assert np.array_equal(labels, model.predict(rows))
+    assert probabilities == pytest.approx(model.probabilities(rows), abs=1e-5)
+    assert np.mean(labels == truth) == final.ensemble_accuracy
+    assert main(["export", "first.onnx", "--model", final.models[0], "--storage", "sqlite:///none.db"]) == 0
 
 
 def test_a_missing_package_is_named(monkeypatch):
