@@ -127,7 +127,7 @@ BAD = {
     "no rows": (text([]), "fruit.csv has no rows"),
     "ragged rows": (text([*ROWS, ["1", "red"]]), "is no readable table (CSV parse error"),
     "twins": (text(header=["a", "a", "b", "c"]), "has several columns called a"),
-    "a lacking label": (text([*ROWS, ["1", "red", "2", ""]]), "lacks 1 labels in the column kind"),
+    "a lacking label": (text([*ROWS, ["1", "red", "2", ""]]), "lacks 1 label in the column kind"),
     "quantities": (
         text([row[::-1] for row in ROWS], HEADER[::-1]),
         "a label must be a whole number or a word",
@@ -192,7 +192,7 @@ def test_the_form_turns_other_tables_of_that_kind_into_the_same_rows(tmp_path):
     found = load_unseen(str(new), form, say=said.append).rows
     median = form.columns[0].median
     assert found.tolist() == [[2.5, 0, 1, 3], [median, 0, 0, 4]]
-    assert said == ["new.csv holds 1 words that the model does not know: they count as none of its own."]
+    assert said == ["new.csv holds 1 word that the model does not know: it counts as none of its own."]
     (tmp_path / "new.parquet").write_bytes(arrow_bytes({"colour": ["red"], "size": [2.5], "weight": [3]}))
     assert load_unseen(str(tmp_path / "new.parquet"), form, say=print).rows.tolist() == [[2.5, 0, 1, 3]]
     new.write_text("weight,colour\n3,red\n")

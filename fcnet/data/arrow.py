@@ -219,7 +219,7 @@ def _refuse_type(given: Any, column: str, name: str) -> None:
 
     if types.is_dictionary(given):
         given = given.value_type
-    numbers = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
+    numbers = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_null)
     if not _is_string(given) and not any(check(given) for check in numbers):
         raise UserError(
             f"the column {column} of {name} holds {given}: turn it into numbers or words, or leave it out"

@@ -35,10 +35,10 @@ def read(file: BinaryIO, name: str, reading: Reading, say: Callable[[str], None]
         say(notice)
     label = _label(table, reading, name, say)
     cells = {column: cell for column, cell in table.cells.items() if column != label}
-    if table.cells[label].missing:
+    if lacking := table.cells[label].missing:
         raise UserError(
-            f"{name} lacks {table.cells[label].missing:,} labels in the column {label}: fill them in, or"
-            " leave these rows out"
+            f"{name} lacks {lacking:,} {'label' if lacking == 1 else 'labels'} in the column {label}: fill"
+            " them in, or leave these rows out"
         )
     if not cells:
         raise UserError(f"{name} has no column besides {label}, that of the labels")
@@ -78,7 +78,12 @@ def read_rows(file: BinaryIO, name: str, form: TableForm, say: Callable[[str], N
     table = read_table(file, name, kinds)
     rows, n_unknown = form.encode(table.cells, table.n_rows, name)
     if n_unknown:
-        say(f"{name} holds {n_unknown:,} words that the model does not know: they count as none of its own.")
+        words = (
+            "1 word that the model does not know: it counts"
+            if n_unknown == 1
+            else (f"{n_unknown:,} words that the model does not know: they count")
+        )
+        say(f"{name} holds {words} as none of its own.")
     try:
         return as_rows(rows, f"the columns of {name}")
     except ValueError as error:

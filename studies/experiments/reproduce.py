@@ -22,6 +22,7 @@ TOLERANCE = {"accuracy": 0.02, "loss": 0.05, "objective": 0.05}
 recorded. Another BLAS rounds otherwise, and training amplifies that up to the noise between two seeds."""
 
 _COMPARED = [f.name for f in fields(EpochMetrics) if f.name != "seconds"]
+_NEW = "validation_balanced_accuracy"  # version 0.1.0 kept none
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,8 @@ def _compare(recorded: list[tuple[Any, ...]], again: list[tuple[Any, ...]]) -> t
     first = None
     for epoch, (before, now) in enumerate(zip(recorded, again, strict=False)):
         for name, a, b in zip(_COMPARED, before, now, strict=False):
-            if a == b or (math.isnan(a) and (math.isnan(b) or name == "validation_balanced_accuracy")):
-                continue  # version 0.1.0 did not know the last one
+            if a == b or (math.isnan(a) and (math.isnan(b) or name == _NEW)):
+                continue
             words = f"{name} of epoch {epoch} was {a!r}, now it is {b!r}"
             first = first or words
             allowed = TOLERANCE[name.rsplit("_", 1)[-1]]
