@@ -27,6 +27,14 @@ def test_options_hold_for_every_command_that_has_them(options_of):
     assert options_of("until_flat = false").until_flat is False
 
 
+def test_the_same_word_for_another_thing_is_left_alone(options_of):
+    text = 'epochs = 5\nfrom = "old"\n[export]\nepochs = true\n'
+    assert options_of(text, "effects").epochs == 5
+    assert options_of(text, "export", "x.csv").epochs is True
+    assert options_of("epochs = 5", "export", "x.csv").epochs is False
+    assert options_of(text, "copy", "--to", "x").source == "sqlite:///sweep.db"
+
+
 def test_the_command_line_wins(options_of):
     run = options_of(
         'trials = 7\nrange = {momentum = "0:0.5", n_layers = 2}', "--trials", "9", "--range", "n_layers=3"

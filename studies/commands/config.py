@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,12 @@ def words(
     command: str,
     parser: argparse.ArgumentParser,
     commands: Container[str],
-    others: Container[str],
+    first: Callable[[str], argparse.Action | None],
 ) -> list[str]:
     """Return a file's options as words, to stand before those of the command line, which win.
 
-    Keys are the names of options. Those at the top hold for every command that has them, those in a table
-    named after a command for that one.
+    Keys are the names of options. Those at the top hold for every command that has them as a sweep does,
+    those in a table named after a command for that one.
 
     Parameters
     ----------
@@ -38,8 +38,10 @@ def words(
         The command that is given.
     parser : ArgumentParser
         Of that command.
-    commands, others : container of str
-        Every command; the options, as ``--name``, that any of them has.
+    commands : container of str
+        Every command.
+    first : callable
+        Returns the option of a name, as ``--name``, of the first command that has it; None if none has.
 
     Raises
     ------
@@ -65,11 +67,10 @@ def words(
         for key, value in group.items():
             name = f"--{key.replace('_', '-')}"
             action = parser._option_string_actions.get(name)
-            if name in ("--config", "--help", "--version") or (
-                action is None and (group is own or name not in others)
-            ):
+            meant = action if group is own else first(name)
+            if meant is None or name in ("--config", "--help", "--version"):
                 raise UsageError(f"{path}: {key} is no option of {of}")
-            if action is not None:
+            if action is not None and action.metavar == meant.metavar:  # else the same word for another thing
                 found += _words(name, value, action, f"{path}: {key}")
     return found
 

@@ -72,7 +72,7 @@ def read(words: Sequence[str]) -> tuple[Callable[[], int], bool]:
     found = parser.parse_args(given)
     if (path := config.find(found.config)) is not None:
         try:
-            more = config.words(path, name, parser, COMMANDS, _Options())
+            more = config.words(path, name, parser, COMMANDS, _first)
         except UsageError as error:
             parser.error(str(error))
         parser.beside = f" (with the options in {path})" if more else ""
@@ -101,11 +101,10 @@ def make_parser(name: str, *, plain: bool = False) -> Parser:
     return parser
 
 
-class _Options:
-    """The options that any command has."""
-
-    def __contains__(self, name: object) -> bool:
-        return any(name in make_parser(each)._option_string_actions for each in COMMANDS)
+def _first(name: str) -> argparse.Action | None:
+    """Return the option of a name of the first command that has it."""
+    found = (make_parser(each)._option_string_actions.get(name) for each in COMMANDS)
+    return next((action for action in found if action is not None), None)
 
 
 class _PlainParser(Parser):
