@@ -203,3 +203,17 @@ def test_the_winner_is_a_classifier(sweep_of, url, images):
     with pytest.raises(UserError, match="has no complete trial"):
         studies.search(Plan(url, "none", 1, str(images), timeout=1e-9), backend=InProcess())
         best_estimator(url, "none")
+
+
+def test_a_winner_that_saw_mirror_images_knows_the_shape_of_an_image(sweep_of, url, images):
+    with np.load(images) as arrays:
+        shaped = {n: a.reshape(-1, 4, 6) if n.endswith("data") else a for n, a in arrays.items()}
+    np.savez(images, **shaped)
+    sweep_of(trials=1, space=narrowed(["mirror=True", "n_layers=2"]))
+    classifier = best_estimator(url)
+    assert (classifier.mirror, classifier.image_shape) == (True, (4, 6))
+    classifier.fit(shaped["train_data"].reshape(-1, 24), shaped["train_labels"])
+    images.unlink()
+    assert best_estimator(url, image_shape=[4, 6]).image_shape == (4, 6)
+    with pytest.raises(UserError, match=r"images\.npz"):
+        best_estimator(url)
