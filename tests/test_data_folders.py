@@ -1,11 +1,16 @@
 """Folders of image files: grey and colour, 8 and 16 bit, damaged ones, links and bombs."""
 
+import io
+
 import numpy as np
 import pytest
+from datafiles import FUZZ
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from fcnet.data import Reading, load, pictures
-from fcnet.data.form import ImageForm
+from fcnet.data import Reading, folders, load, pictures
+from fcnet.data.form import ImageForm, form_from
 from fcnet.data.unseen import load_unseen
 from fcnet.errors import UserError
 
@@ -166,3 +171,49 @@ def test_a_folder_without_classes_says_what_is_needed(tmp_path):
     save(tmp_path / "a.png")
     with pytest.raises(UserError, match=r"no images in folders of classes: keep them as .*/CLASS/NAME\.png"):
         load(str(tmp_path), say=print)
+
+
+def seeds():
+    """Return small files of every kind."""
+    found, pixels = [], rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    for kind in ("PNG", "JPEG", "BMP", "WEBP", "TIFF"):
+        for image in (
+            Image.fromarray(pixels),
+            Image.fromarray(pixels[..., 0]),
+            Image.fromarray(pixels).quantize(),
+        ):
+            buffer = io.BytesIO()
+            image.convert("RGB" if kind in ("JPEG", "WEBP") else image.mode).save(buffer, kind)
+            found.append(buffer.getvalue())
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 200).save(buffer, "PNG")
+    return [*found, buffer.getvalue()]
+
+
+SEEDS = seeds()
+
+
+@FUZZ
+@given(seed=st.sampled_from(SEEDS), side=st.sampled_from([None, 4]), data=st.data())
+def test_fuzz_changed_images(tmp_path_factory, seed, side, data):
+    changed = bytearray(seed)
+    for _ in range(data.draw(st.integers(1, 5))):
+        place = data.draw(st.integers(0, len(changed)))
+        removed = data.draw(st.integers(0, 4))
+        changed[place : place + removed] = data.draw(st.binary(max_size=5))
+    path = tmp_path_factory.getbasetemp() / "fuzzed.png"
+    path.write_bytes(changed)
+    try:
+        images, form, is_damaged = folders.read_images([path], path.parent, side)
+    except UserError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert images.shape == (1, *form.shape)
+        assert not is_damaged.any()
+
+
+@FUZZ
+@given(text=st.text(max_size=40) | st.sampled_from(['{"type":"images"}', '{"type":"table","columns":[{}]}']))
+def test_fuzz_forms(text):
+    with pytest.raises(ValueError, match="no form of files"):
+        form_from(text)

@@ -4,6 +4,9 @@ import io
 
 import numpy as np
 import pytest
+from datafiles import FUZZ
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fcnet.data import Reading, files, load, tables
 from fcnet.data.form import Column, TableForm, form_from, form_text
@@ -206,3 +209,30 @@ def test_the_form_turns_other_tables_of_that_kind_into_the_same_rows(tmp_path):
     new.write_text("size,weight,colour\n,3,red\n")
     with pytest.raises(UserError, match=r"new.csv has missing values \(size 1\): fill them in"):
         load_unseen(str(new), read(text()).form, say=print)
+
+
+SEEDS = [
+    *(text(delimiter=delimiter).encode() for delimiter in ",;\t"),
+    text(header=None).encode(),
+    b'a,"b\nc"\n' + b'"x ""y""",1\nz,\n' * 9,
+    arrow_bytes(columns(), row_group_size=20, compression="zstd"),
+    arrow_bytes({**columns(), "size": [None] * 60}, use_dictionary=False, compression="none"),
+]
+
+
+@FUZZ
+@given(seed=st.sampled_from(SEEDS), impute=st.sampled_from([None, "median"]), data=st.data())
+def test_fuzz_changed_tables(seed, impute, data):
+    changed = bytearray(seed)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(changed)))
+        removed = data.draw(st.sampled_from([0, 1, 2, 40]))
+        new = data.draw(st.binary(max_size=4) | st.sampled_from([b",", b"\n", b'"', b"nan", b"1e9", b"x"]))
+        changed[place : place + removed] = new
+    try:
+        found = read(bytes(changed), Reading(impute=impute))
+    except UserError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert np.isfinite(found.split().train.x).all()
+        assert form_from(form_text(found.form)) == found.form

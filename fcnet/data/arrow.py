@@ -60,9 +60,10 @@ def read_table(file: BinaryIO, name: str, kinds: Mapping[str, Kind] | None = Non
         found = (_parquet if is_parquet else _text)(file, name, None if kinds is None else {*kinds}, notices)
         if found.num_rows == 0:
             raise UserError(f"{name} has no rows")
+        names = [_one_line(column) for column in found.column_names]
         cells = {
-            column: _cells(found.column(column), column, name, None if kinds is None else kinds[column])
-            for column in found.column_names
+            column: _cells(found.column(i), column, name, None if kinds is None else kinds[column])
+            for i, column in enumerate(names)
         }
     except UserError:
         raise
@@ -133,7 +134,7 @@ def _first_line(file: BinaryIO, name: str) -> tuple[str, list[str]]:
             f"{name} is text without columns: name a table with commas, tabs or semicolons, an .npz archive"
             " or a pickle"
         )
-    return chosen, [cell.strip() for cell in best]
+    return chosen, [_one_line(cell) for cell in best]
 
 
 def _parquet(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[str]) -> Any:
@@ -142,17 +143,17 @@ def _parquet(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[s
 
     opened = parquet.ParquetFile(file, memory_map=False)
     about, schema = opened.metadata, opened.schema_arrow
-    _refuse_twins(schema.names, name)
+    _refuse_twins([_one_line(column) for column in schema.names], name)
     kept = [
         column
         for column in schema.names
-        if not column.startswith("__index_level_") and (wanted is None or column in wanted)
+        if not column.startswith("__index_level_") and (wanted is None or _one_line(column) in wanted)
     ]
     sizes = [about.row_group(i).total_byte_size for i in range(about.num_row_groups)]
     if sum(sizes) > MAX_CELLS * 4 or about.num_rows * len(kept) > MAX_CELLS:
         raise _too_large(name)
     for column in kept:
-        _refuse_type(schema.field(column).type, column, name)
+        _refuse_type(schema.field(column).type, _one_line(column), name)
     words = [column for column in kept if _is_string(schema.field(column).type)]
     file.seek(0)
     # A dictionary of words takes as much memory as the file does, whatever the number of rows.
@@ -230,6 +231,10 @@ def _refuse_twins(names: list[str], name: str) -> None:
     twin, times = Counter(names).most_common(1)[0] if names else ("", 0)
     if times > 1:
         raise UserError(f"{name} has several columns called {twin}: give each a name of its own")
+
+
+def _one_line(column: str) -> str:
+    return " ".join(column.split())
 
 
 def _is_number(cell: str) -> bool:

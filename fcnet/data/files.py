@@ -117,7 +117,7 @@ def read_images(file: BinaryIO, name: str) -> NDArray[Any]:
     try:
         return as_rows(images, f"images in {name}")
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise UserError(" ".join(str(error).split())) from error
 
 
 @contextlib.contextmanager
@@ -273,7 +273,7 @@ def _checked(arrays: Mapping[str, NDArray[Any]], name: str, say: Callable[[str],
     try:
         dataset = Dataset.assemble(list(arrays.values()), list(arrays), name)
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise UserError(" ".join(str(error).split())) from error
     if len(arrays) == 2:
         say(set_aside(dataset))
     return dataset

@@ -61,7 +61,7 @@ def load(source: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
     try:
         dataset = Dataset.assemble(arrays, names, name, form=form)
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise UserError(" ".join(str(error).split())) from error
     if len(found) == 1:
         say(set_aside(dataset))
     return dataset

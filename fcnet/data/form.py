@@ -103,7 +103,8 @@ class TableForm(Struct, frozen=True, tag="table"):
             cell = cells[column.name]
             if column.words is None:
                 values = cell.values if cell.values is not None else np.full(n, np.nan)
-                rows[:, place] = np.where(np.isnan(values), column.median or 0.0, values)
+                with np.errstate(over="ignore"):  # infinite rows are refused later
+                    rows[:, place] = np.where(np.isnan(values), column.median or 0.0, values)
                 place += 1
                 continue
             known = {word: i for i, word in enumerate(column.words)}
@@ -152,7 +153,12 @@ def form_from(text: str) -> Form:
     ValueError
         If it is none.
     """
-    found: Form = msgspec.json.decode(text, type=Form)  # its errors are ValueErrors
+    try:
+        found: Form = msgspec.json.decode(text, type=Form)
+    except (msgspec.MsgspecError, UnicodeEncodeError, TypeError) as error:
+        raise ValueError(f"no form of files: {error}") from error
+    if isinstance(found, TableForm) and len({column.name for column in found.columns}) < len(found.columns):
+        raise ValueError("a form with the same column twice")
     return found
 
 

@@ -61,7 +61,7 @@ def read(file: BinaryIO, name: str, reading: Reading, say: Callable[[str], None]
         parts = [array[part] for part in (~is_test, is_test) for array in (rows, codes)]
         dataset = Dataset.assemble(parts, what * 2, name, class_names=class_names, form=form)
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise UserError(" ".join(str(error).split())) from error
     say(set_aside(dataset))
     return dataset
 
@@ -87,7 +87,7 @@ def read_rows(file: BinaryIO, name: str, form: TableForm, say: Callable[[str], N
     try:
         return as_rows(rows, f"the columns of {name}")
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise UserError(" ".join(str(error).split())) from error
 
 
 def _label(table: Table, reading: Reading, name: str, say: Callable[[str], None]) -> str:

@@ -116,7 +116,7 @@ def _compare(name: str, kept: Facts, asked: Facts) -> None:
     """Refuse facts that differ from the study's own, in one sentence that names each of them."""
     if contains(asked.space, kept.space):
         asked = msgspec.structs.replace(asked, space=kept.space)
-    before, now = _flatten(kept.as_kept()), _flatten(asked.as_kept())
+    before, now = (_flatten({**facts.as_kept(), "metric": facts.metric}) for facts in (kept, asked))
     # The name of the data is for people: the same images in a renamed file are the same data.
     compared = sorted((before.keys() | now.keys()) - {"data_name"})
     different = [key for key in compared if before.get(key) != now.get(key)]
