@@ -23,9 +23,8 @@ from studies.execution.experiment import Experiment
 from studies.execution.progress import Progress
 from studies.execution.run import run
 from studies.experiments.data import load_data, load_data_of
-from studies.experiments.search import Plan, Search
+from studies.experiments.search import Plan, prepared
 from studies.record import Confirmation, Final, Protocol
-from studies.samplers import make_pruner, make_sampler
 from studies.storage.database import connect, parse
 from studies.storage.retrying import RetryingStorage
 from studies.storage.study import load_study
@@ -70,6 +69,14 @@ def figure(study: Study) -> Figure:
     return found
 
 
+def export_page(study: Study, path: Path) -> None:
+    """Write the page of a study as one file that needs no network."""
+    from fcnet.writing import write_whole
+    from studies.views.page import page
+
+    write_whole(path, page(study).encode())
+
+
 def open_study(storage: str = "sqlite:///sweep.db", study: str = "sweep") -> Study:
     """Open a study to look at it.
 
@@ -107,8 +114,7 @@ def search(
     ----------
     plan : Plan
     backend : Backend, optional
-        Where training runs; by default a pool of as many processes as there are cores. The same holds for
-        the functions below.
+        Where training runs, here and below; by default in as many processes as there are cores.
     say : callable, optional
         Takes one-line notices for the user.
     show : callable, optional
@@ -127,15 +133,7 @@ def search(
         If the user stopped it; the study is clean and published.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # Errors that need no data come before its download.
-    parse(plan.url)
-    make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)
-    make_pruner(plan.pruner, epochs=plan.epochs)
-    dataset, source = load_data(plan.data, plan.classes, plan.reading, say=say)
-    experiment = Search(plan, dataset, source)
-    if fitting := experiment.fitting():
-        say(fitting)
-    return _run(experiment, connect(plan.url, create=True, say=say), backend, say, show)
+    return _run(prepared(plan, say=say), connect(plan.url, create=True, say=say), backend, say, show)
 
 
 def confirm(
@@ -173,8 +171,6 @@ def train(
     show: Callable[[Progress], None] = _ignore,
 ) -> Final:
     """Train a trial's parameters on all development images into one model, and open the test set.
-
-    See `studies.experiments.train.Train`.
 
     Parameters
     ----------

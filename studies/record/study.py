@@ -1,6 +1,6 @@
 """What a study keeps about itself: its facts, its data, the test set's ledger, its conclusions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -18,6 +18,8 @@ FORMAT = 1
 FACTS, SOURCE, DATA_NAME = "facts", "data_source", "data_name"
 WIDENED = "facts_before"
 """The spaces before the present one, each with the number of trials at its end."""
+SETTINGS = "settings"
+"""What the last run of a search was asked to do."""
 OPENINGS, CONFIRMATION, FINAL = "test_openings", "confirmation", "final"
 
 ONE_FACTOR = "one factor at a time"
@@ -245,6 +247,12 @@ def write_source(study: Study, source: Source, data_name: str) -> None:
     for key, value in ((SOURCE, msgspec.to_builtins(source)), (DATA_NAME, data_name)):
         if study.user_attrs.get(key) != value:
             study.set_user_attr(key, value)
+
+
+def write_settings(study: Study, settings: Mapping[str, Any]) -> None:
+    """Keep what a search was asked to do, unless that is known."""
+    if study.user_attrs.get(SETTINGS) != settings:
+        study.set_user_attr(SETTINGS, dict(settings))
 
 
 def write(study: Study, key: str, value: Struct | Sequence[Struct]) -> None:

@@ -65,7 +65,7 @@ def open_study(storage: RetryingStorage, name: str, *, facts: Facts) -> Study:
             judged = "train_accuracy" if facts.protocol == "final" else f"validation_{facts.metric}"
             study.set_metric_names([judged])
         storage.add_study_user_attr(study._study_id, FACTS, facts.as_kept())
-    _compare(name, read(study).facts, facts)
+    check_facts(study, facts)
     return study
 
 
@@ -105,6 +105,11 @@ def load_study(storage: RetryingStorage, name: str | None) -> Study:
         wanted = f"there is no study {name!r} in {where}" if name else f"{where} holds several studies"
         raise UserError(f"{wanted}: choose one with --study: {', '.join(names)}")
     return optuna.load_study(study_name=name, storage=storage)
+
+
+def check_facts(study: Study, facts: Facts) -> None:
+    """Refuse facts that differ from those of a study, as `open_study` does."""
+    _compare(study.study_name, read(study).facts, facts)
 
 
 def _compare(name: str, kept: Facts, asked: Facts) -> None:
