@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from fcnet.data import Dataset, Split
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
-from fcnet.metrics import effective_rows
+from fcnet.scores import effective_rows
 from studies import record
 from studies.analysis.budget import margin_of, overlap_of, resolution_of
 from studies.analysis.decisions import compare, still_in_the_race
