@@ -17,11 +17,16 @@ def score(metric: Metric, predicted: Classes, labels: Classes) -> float:
     within each class, averaged over the classes that occur: chance scores 1 / K however unequal they are.
     """
     right = predicted == labels
+    return float(np.mean(right if metric == "accuracy" else right * weights(metric, labels)))
+
+
+def weights(metric: Metric, labels: Classes) -> NDArray[np.float64]:
+    """Return what each row, shape (n,), counts: the mean of those judged rightly is then the score."""
     if metric == "accuracy":
-        return float(np.mean(right))
+        return np.ones(len(labels))
     counts = np.bincount(labels)
-    hits = np.bincount(labels, weights=right)
-    return float(np.mean(hits[counts > 0] / counts[counts > 0]))
+    found: NDArray[np.float64] = len(labels) / (np.count_nonzero(counts) * counts[labels])
+    return found
 
 
 def effective_rows(metric: Metric, labels: Classes) -> int:

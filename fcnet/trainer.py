@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,13 @@ class Training:
         Seeds three independent streams: initial weights, the order of the rows, which of them are mirrored.
     dtype : numpy dtype, default=float32
         float32 for speed, float64 for checks.
+    check : callable, optional
+        Called after about every 1,024 rows; what it raises ends the training within an epoch.
+
+    Attributes
+    ----------
+    right : ndarray of bool, shape (n_validation,), or None
+        Which validation images the last epoch got right; None before it, and without a validation part.
 
     Raises
     ------
@@ -65,8 +72,10 @@ class Training:
         epochs: int,
         seed: int,
         dtype: DTypeLike = np.float32,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.hyperparameters, self.epochs, self.seed = hyperparameters, epochs, seed
+        self._check = check
         self.dtype = np.dtype(dtype)
         streams = np.random.SeedSequence(seed).spawn(3)
         weights, self._order, self._mirror = (np.random.default_rng(s) for s in streams)
@@ -80,6 +89,7 @@ class Training:
             variance=2.0 / split.n_features,
         )
         self._labels = split.train.labels
+        self.right: NDArray[np.bool_] | None = None
         self._loss = loss_of(len(split.class_names))
 
     @property
@@ -137,6 +147,7 @@ class Training:
                 if not np.isfinite(logits[checked:stop]).all():
                     raise Diverged(f"the training diverged in epoch {epoch}: its logits are no longer finite")
                 checked = stop
+                self._check()
         return self._loss.forward(logits, targets), score("accuracy", decide(logits), labels)
 
     def _rates(self, epoch: int) -> list[float]:
@@ -152,6 +163,7 @@ class Training:
             return np.nan, np.nan, np.nan
         logits, labels = self._network.logits(part.x), part.labels
         loss, predicted = self._loss.forward(logits, self._targets(labels)), decide(logits)
+        self.right = predicted == labels
         return loss, score("accuracy", predicted, labels), score("balanced_accuracy", predicted, labels)
 
     def _targets(self, labels: NDArray[np.integer[Any]]) -> Array:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from fcnet.data import labels as label_words
 from fcnet.data.checks import check_shapes, checked_part, checked_parts, shape_of_image
 from fcnet.data.form import Form
-from fcnet.data.holdout import holdout_rows, test_rows
+from fcnet.data.holdout import FOLDS, holdout_rows, test_rows
 from fcnet.data.split import PROTOCOLS, Normalisation, Part, Split
 from fcnet.metrics import Metric
 from fcnet.scores import effective_rows
@@ -200,7 +200,7 @@ class Dataset:
             digest.update(stored.data if stored.size else b"")
         return digest.hexdigest()
 
-    def split(self, protocol: str = "holdout", *, seed: int = 0) -> Split:
+    def split(self, protocol: str = "holdout", *, seed: int = 0, fold: int = 0) -> Split:
         """Divide the data into what is trained on and what is validated on.
 
         Parameters
@@ -212,6 +212,8 @@ class Dataset:
             ``"final"``: trained on the whole development part, no validation.
         seed : int, default=0
             Draws the holdout, at least 0. The other protocols draw nothing.
+        fold : int, default=0
+            Which fifth is held out: the folds 0 to 4 of one seed hold every development image once.
 
         Returns
         -------
@@ -221,7 +223,7 @@ class Dataset:
         Raises
         ------
         ValueError
-            If `protocol` is none of the three, or `seed` is negative.
+            If `protocol` is none of the three, `seed` is negative or `fold` is not from 0 to 4.
 
         Examples
         --------
@@ -237,10 +239,12 @@ class Dataset:
         """
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocol is {protocol!r}, but it must be one of {', '.join(PROTOCOLS)}")
+        if not 0 <= fold < FOLDS:
+            raise ValueError(f"fold is {fold}, but it must be from 0 to {FOLDS - 1}")
         images, labels = self.images, self.labels
         held: tuple[Images, Labels] | None = None
         if protocol == "holdout":
-            is_held = holdout_rows(labels, seed=seed)
+            is_held = holdout_rows(labels, seed=seed, fold=fold)
             held = images[is_held], labels[is_held]
             images, labels = images[~is_held], labels[~is_held]
         elif protocol == "report":

@@ -120,7 +120,8 @@ class Reproduce(Experiment[Reproduced]):
         """Want the training once."""
         if any(trial.state != TrialState.FAIL for trial in trials):
             return []
-        return [Wanted(self.configuration, Wish(seed=self.wish.seed, split_seed=self.wish.split_seed))]
+        wish = Wish(seed=self.wish.seed, split_seed=self.wish.split_seed, fold=self.wish.fold)
+        return [Wanted(self.configuration, wish)]
 
     def conclude(self, study: Study) -> Reproduced:
         """Compare.

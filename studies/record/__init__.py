@@ -31,6 +31,7 @@ from studies.record.study import (
 from studies.record.trial import (
     COORDINATOR,
     REASON,
+    Outcomes,
     Trained,
     Wish,
     configuration,
@@ -67,6 +68,7 @@ __all__ = [
     "Final",
     "Kept",
     "Opening",
+    "Outcomes",
     "Protocol",
     "Source",
     "Trained",

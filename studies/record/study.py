@@ -146,7 +146,11 @@ class Confirmation(Struct, frozen=True, kw_only=True):
     more_seeds : int or None
         About how many more would tell.
     noise : float or None
-        Standard deviation of a single training.
+        Standard deviation of a single training of the top candidates.
+    baseline_noise : float or None
+        Of the baseline; None where it is not told apart.
+    training_noise : float or None
+        What of `noise` would stay on endless images.
     validation_images : int
     looks : list of str
         Each verdict that was asked for in this study, in words; each is a chance to be fooled.
@@ -165,6 +169,8 @@ class Confirmation(Struct, frozen=True, kw_only=True):
     p_value: float | None = None
     more_seeds: int | None = None
     noise: Amount | None = None
+    baseline_noise: Amount | None = None
+    training_noise: Amount | None = None
     time: str = ""
 
 

@@ -7,13 +7,15 @@ from dataclasses import astuple
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
+from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
-from studies.record.final import Count
+from studies.record.final import Count, Positive
 
 COORDINATOR = "coordinator"
 """System attribute: the coordinator that started the trial, see `studies.storage.ownership`."""
@@ -33,6 +35,8 @@ class Wish(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Of its training; the runner draws one where none is given.
     split_seed : int, default=0
         Of its division into training and validation images.
+    fold : int, default=0
+        Which fifth of that division is held out.
     origin : int, optional
         The searched trial that it trains again.
     repeat : int, optional
@@ -41,8 +45,42 @@ class Wish(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     seed: Count | None = None
     split_seed: Count = 0
+    fold: Count = 0
     origin: Count | None = None
     repeat: Count | None = None
+
+
+class Outcomes(Struct, frozen=True, kw_only=True):
+    """Which validation images a trained network gets right, and which images these are.
+
+    Parameters
+    ----------
+    split_seed, fold : int
+        As in `Wish`: with the data of the study they say which images judged, in ascending order.
+    images : int
+        Their number.
+    right : bytes
+        One bit for each, the first in the highest bit of the first byte (kept as base64).
+    """
+
+    split_seed: Count
+    fold: Count
+    images: Positive
+    right: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.right) != -(-self.images // 8):
+            raise ValueError(f"{len(self.right)} bytes for {self.images} images")
+
+    @classmethod
+    def of(cls, right: NDArray[np.bool_], *, split_seed: int, fold: int) -> "Outcomes":
+        """Pack a mask of shape (images,)."""
+        packed = np.packbits(right).tobytes()
+        return cls(split_seed=split_seed, fold=fold, images=len(right), right=packed)
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Return them as a mask of shape (images,)."""
+        return np.unpackbits(np.frombuffer(self.right, np.uint8), count=self.images).astype(np.bool_)
 
 
 class Trained(Struct, frozen=True, kw_only=True):
@@ -55,11 +93,15 @@ class Trained(Struct, frozen=True, kw_only=True):
         SHA-256 of the parameters; None where the training was ended early.
     environment : dict of str to str
         See `studies.execution.environment`.
+    outcomes : Outcomes or None
+        Of the last epoch; None where the training was ended early, where the test set judged, and in what
+        version 0.1.0 kept.
     """
 
     epochs: list[EpochMetrics]
     digest: str | None
     environment: dict[str, str]
+    outcomes: Outcomes | None = None
 
     @property
     def seconds(self) -> float:
@@ -103,7 +145,7 @@ def trained(trial: FrozenTrial) -> Trained | None:
     def parse() -> Trained:
         epochs = [_epoch(msgspec.convert(row, _Row)) for row in found["epochs"]]
         rest = msgspec.convert({**found, "epochs": []}, Trained)
-        return Trained(epochs=epochs, digest=rest.digest, environment=rest.environment)
+        return msgspec.structs.replace(rest, epochs=epochs)
 
     return _of(trial, parse)
 

@@ -8,7 +8,7 @@ from studies.experiments.results import Counts, Data, Summary
 from studies.program import command
 from studies.record import Kept
 from studies.views.figures.panels import WORDS
-from studies.views.sentences import PROTOCOL_WORDS, flattery_sentence, noise_sentence, score_rows
+from studies.views.sentences import PROTOCOL_WORDS, flattery_sentence, noise_told, score_rows
 from studies.views.words import count, metric_words, number, percent, points
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ def effects_note(found: Findings) -> str:
 def part_note(kept: Kept, trials: Counts) -> str:
     """Return the note of a study that belongs to another one, or to the report."""
     if kept.facts.confirms is not None:
-        what = f"The top trials of the study {kept.facts.confirms}, trained again on fresh seeds and splits."
+        what = (
+            f"The top trials of the study {kept.facts.confirms}, trained again on fresh seeds, fold by fold."
+        )
     elif kept.facts.trains is not None:
         what = f"The final trainings of a trial of the study {kept.facts.trains}, on all training images."
     else:
@@ -110,7 +112,7 @@ def _evidence(summary: Summary) -> list[str]:
         *(f"| {words} | {mean} | {interval} |" for words, mean, interval in score_rows(summary.scores)),
         "",
     ]
-    sentences = (flattery_sentence(summary.scores), noise_sentence(summary.noise, summary.n_trials.complete))
+    sentences = (flattery_sentence(summary.scores), noise_told(summary))
     return [*lines, *(sentence for sentence in sentences if sentence), ""]
 
 

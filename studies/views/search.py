@@ -9,7 +9,7 @@ from studies.experiments.results import Summary
 from studies.experiments.search import Advice
 from studies.program import command
 from studies.views.console import table
-from studies.views.sentences import flattery_sentence, noise_sentence, score_rows
+from studies.views.sentences import flattery_sentence, noise_told, score_rows
 from studies.views.words import count, metric_words, number, percent
 
 
@@ -61,7 +61,7 @@ def print_scores(console: Console, summary: Summary) -> None:
     for row in score_rows(scores):
         rows.add_row(*row)
     console.print(rows)
-    for sentence in (flattery_sentence(scores), noise_sentence(summary.noise, summary.n_trials.complete)):
+    for sentence in (flattery_sentence(scores), noise_told(summary)):
         if sentence:
             console.print(sentence)
 

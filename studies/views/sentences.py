@@ -10,13 +10,16 @@ from studies.views.words import count, percent, points
 
 if TYPE_CHECKING:
     from studies.experiments.ledger import Cost
-    from studies.experiments.results import Scores
+    from studies.experiments.results import Scores, Summary
 
 PROTOCOL_WORDS = {
     "holdout": "trained on 80 % of the training images, judged on the other 20 %, never on the test set",
     "report": "judged on the TEST set at every trial, as the course report did: the score flatters",
     "final": "trained on all training images; the value is the training accuracy, nothing is judged by it",
 }
+
+
+_CORRECTED = "the same, corrected for the picking"
 
 
 def flattery_sentence(scores: Scores) -> str | None:
@@ -36,13 +39,14 @@ def score_rows(scores: Scores) -> list[tuple[str, str, str]]:
     rows = []
     for score, words in (
         (scores.search, "in the search"),
-        (scores.confirmed, "confirmed, fresh seeds"),
+        (scores.corrected, _CORRECTED),
+        (scores.confirmed, "confirmed, fresh trainings"),
         (scores.test, "untouched test set"),
     ):
-        if score is None:
-            rows.append((words, "not yet", ""))
-        else:
+        if score is not None:
             rows.append((f"{words} ({score.n})", percent(score.mean), interval(score.low, score.high)))
+        elif words != _CORRECTED:
+            rows.append((words, "not yet", ""))
     if (one := scores.ensemble) is not None:
         rows.append((f"the same, as one model ({one.n})", percent(one.mean), interval(one.low, one.high)))
     return rows
@@ -53,17 +57,28 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{100 * low:.2f} .. {percent(high)}"
 
 
-def noise_sentence(noise: float | None, n_trials: int) -> str:
-    """Say how large the noise is, and how far below the best of `n_trials` complete trials it reaches."""
+def noise_sentence(noise: float | None, n_trials: int, baseline: float | None = None) -> str:
+    """Say how large the noise is, and how far below the best of `n_trials` complete trials it reaches.
+
+    `baseline` is the noise of the baseline, where it is told apart.
+    """
     if noise is None:
         return f"The noise of a training has not been measured: {command('confirm')} repeats the top trials."
-    measured = f"A single training varies by {points(noise)} (standard deviation, from repeats)"
+    where = "" if baseline is None else f" at the top, by {points(baseline)} at the baseline"
+    measured = f"A single training varies by {points(noise)}{where} (standard deviation, from repeats)"
     if n_trials < 2:
         return f"{measured}."
     return (
         f"{measured}: of {n_trials} trials, those less than {points(distance_from_best(noise, n_trials))}"
         " below the best may well be equal to it."
     )
+
+
+def noise_told(summary: Summary) -> str:
+    """Say how large the noise of a study's trainings is."""
+    found = summary.confirmation
+    at_baseline = None if found is None else found.baseline_noise
+    return noise_sentence(summary.noise, summary.n_trials.complete, at_baseline)
 
 
 def cost_sentence(cost: Cost) -> str:
