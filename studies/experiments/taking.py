@@ -119,7 +119,9 @@ def _fitted(trial: FrozenTrial, where: str, kept: Kept, facts: Facts, space: Spa
             return None
         if len(values) >= facts.epochs:
             state, value, why = TrialState.COMPLETE, values[facts.epochs - 1], ""
-            left = msgspec.structs.replace(left, epochs=left.epochs[: facts.epochs], digest=None)
+            left = msgspec.structs.replace(
+                left, epochs=left.epochs[: facts.epochs], digest=None, outcomes=None
+            )  # the last two are of the last epoch
             values = values[: facts.epochs]
     wish = msgspec.structs.replace(record.wish(trial), origin=None, repeat=None)
     user, system = record.taken_attrs(wish, left, origin=f"{where} trial {trial.number}", why=why)
