@@ -69,12 +69,21 @@ def figure(study: Study) -> Figure:
     return found
 
 
-def export_page(study: Study, path: Path) -> None:
-    """Write the page of a study as one file that needs no network."""
-    from fcnet.writing import write_whole
-    from studies.views.page import page
+def export_page(study: Study, path: Path, *, options: str = "") -> None:
+    """Write the page of a sweep as one file that needs no network.
 
-    write_whole(path, page(study).encode())
+    Parameters
+    ----------
+    study : Study
+    path : Path
+    options : str, default=""
+        What names the study in the commands that the page shows, if that is needed.
+    """
+    from fcnet.writing import write_whole
+    from studies.experiments.overview import overview
+    from studies.views.page import Surroundings, render
+
+    write_whole(path, render(overview(study), Surroundings(options=options)).encode())
 
 
 def open_study(storage: str = "sqlite:///sweep.db", study: str = "sweep") -> Study:

@@ -15,7 +15,7 @@ from studies.analysis.advice import MIN_TRIALS, edges, outlook
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.results import best_trial, noise_of
 from studies.ranges import describe, ranges, within
-from studies.record import Facts, Kept, Source, Wish
+from studies.record import ASKED, Asked, Facts, Kept, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted
 
@@ -116,6 +116,8 @@ class Search(Experiment[Study]):
         plan, n_trials = self.plan, len(study.get_trials(deepcopy=False))
         study.sampler = make_sampler(plan.sampler, seed=plan.seed, n_trials=n_trials, space=self.searched)
         study.pruner = make_pruner(plan.pruner, epochs=plan.epochs)
+        asked = Asked(trials=plan.trials, sampler=plan.sampler, pruner=plan.pruner, seed=plan.seed)
+        record.write(study, ASKED, asked)
         self._study = study
 
     def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
@@ -170,9 +172,25 @@ def advise(study: Study) -> Advice:
 
 def _wider(kept: Kept, trials: Sequence[FrozenTrial], wider: dict[str, str]) -> list[str]:
     """Return the options that go on with a sweep over wider ranges, as its facts demand."""
+    n_trials = sum(t.state in FINISHED for t in trials) + MORE_TRIALS
+    return ["--trials", str(n_trials), *_of_its_own(kept, wider)]
+
+
+def again(kept: Kept) -> list[str]:
+    """Return the options of the sweep that a study holds, besides those that name the study."""
+    asked = kept.asked
+    if asked is None:
+        return _of_its_own(kept, {})
+    options = ["--trials", str(asked.trials), *_of_its_own(kept, {})]
+    for name in ("sampler", "pruner", "seed"):
+        if (value := getattr(asked, name)) != getattr(Plan, name):
+            options += [f"--{name}", str(value)]
+    return options
+
+
+def _of_its_own(kept: Kept, wider: dict[str, str]) -> list[str]:
     given = {**ranges(kept.facts.space), **wider}
-    options = ["--trials", str(sum(t.state in FINISHED for t in trials) + MORE_TRIALS)]
-    options += ["--data", kept.source.source]
+    options = ["--data", kept.source.source]
     if kept.source.source == "cifar10":
         options += ["--classes", ",".join(kept.source.classes)]
     if kept.facts.epochs != Plan.epochs:

@@ -1,12 +1,13 @@
 """Everything that the program keeps in a study: every key, and the form of what stands under it.
 
 Nothing else writes or reads these keys. What is read may have been written by another version or by a person:
-it is checked as a whole, once, and refused in a sentence. User attributes are shown by optuna-dashboard,
-system attributes are not.
+it is checked as a whole, once, and refused in a sentence. A study's are system attributes, which
+optuna-dashboard does not show; what a person may want to see of a trial are user attributes.
 """
 
 from studies.record.final import Accuracies, Final, Opening
 from studies.record.study import (
+    ASKED,
     CONFIRMATION,
     DATA_NAME,
     FACTS,
@@ -17,15 +18,20 @@ from studies.record.study import (
     REPORT,
     SOURCE,
     WIDENED,
+    Asked,
     Candidate,
     Confirmation,
     Facts,
     Kept,
     Protocol,
     Source,
+    attributes,
+    is_search,
+    key_of,
     not_ours,
     read,
     write,
+    write_attribute,
     write_source,
 )
 from studies.record.trial import (
@@ -48,6 +54,7 @@ from studies.record.trial import (
 )
 
 __all__ = [
+    "ASKED",
     "CONFIRMATION",
     "COORDINATOR",
     "DATA_NAME",
@@ -61,6 +68,7 @@ __all__ = [
     "SOURCE",
     "WIDENED",
     "Accuracies",
+    "Asked",
     "Candidate",
     "Confirmation",
     "Facts",
@@ -71,9 +79,12 @@ __all__ = [
     "Source",
     "Trained",
     "Wish",
+    "attributes",
     "configuration",
     "configuration_hash",
+    "is_search",
     "kept_wish",
+    "key_of",
     "last_failure",
     "not_ours",
     "read",
@@ -83,6 +94,7 @@ __all__ = [
     "trained",
     "wish",
     "write",
+    "write_attribute",
     "write_reason",
     "write_seed",
     "write_source",

@@ -1,6 +1,6 @@
 """What a study keeps about itself: its facts, its data, the test set's ledger, its conclusions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -17,6 +17,9 @@ FACTS, SOURCE, DATA_NAME = "facts", "data_source", "data_name"
 WIDENED = "facts_before"
 """The spaces before the present one, each with the number of trials at its end."""
 OPENINGS, CONFIRMATION, FINAL = "test_openings", "confirmation", "final"
+ASKED = "asked"
+_OWN = "fcnet:"
+"""Begins the keys of system attributes, which optuna-dashboard does not show."""
 
 ONE_FACTOR = "one factor at a time"
 """Fact `experiment` of the one-factor experiments."""
@@ -67,6 +70,23 @@ class Source(Struct, frozen=True):
 
     source: str
     classes: list[str] = []
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What the last sweep of a study was asked for.
+
+    Parameters
+    ----------
+    trials : int
+        Finished trials in the end.
+    sampler, pruner : str
+    seed : int
+    """
+
+    trials: Positive
+    sampler: str = "tpe"
+    pruner: str = "median"
+    seed: Count = 0
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -151,6 +171,33 @@ class Kept(Struct, frozen=True, kw_only=True):
     openings: list[Opening]
     confirmation: Confirmation | None
     final: Final | None
+    asked: Asked | None = None
+
+
+def attributes(study: Study) -> dict[str, Any]:
+    """Return all that is kept, by its key: system attributes, or user attributes as version 0.1.0 kept it."""
+    return _merged(study.user_attrs, study._storage.get_study_system_attrs(study._study_id))
+
+
+def is_search(user_attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]) -> bool:
+    """Tell from a study's attributes whether it is a sweep of ours, and no part of one."""
+    facts = _merged(user_attrs, system_attrs).get(FACTS)
+    return isinstance(facts, dict) and not {"experiment", "confirms", "trains"} & {*facts}
+
+
+def _merged(user_attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]) -> dict[str, Any]:
+    own = {key.removeprefix(_OWN): value for key, value in system_attrs.items() if key.startswith(_OWN)}
+    return {**user_attrs, **own}
+
+
+def key_of(key: str) -> str:
+    """Return the name of the system attribute."""
+    return _OWN + key
+
+
+def write_attribute(study: Study, key: str, value: Any) -> None:
+    """Keep a value under its key."""
+    study._storage.set_study_system_attr(study._study_id, key_of(key), value)
 
 
 def read(study: Study) -> Kept:
@@ -161,7 +208,7 @@ def read(study: Study) -> Kept:
     UserError
         If it was made by another program or in another format, or somebody changed it.
     """
-    name, attrs = study.study_name, study.user_attrs
+    name, attrs = study.study_name, attributes(study)
     facts = attrs.get(FACTS)
     if not isinstance(facts, dict) or study.directions != [StudyDirection.MAXIMIZE]:
         raise not_ours(name)
@@ -184,6 +231,7 @@ def read(study: Study) -> Kept:
         openings=parsed(OPENINGS, list[Opening], ()),
         confirmation=parsed(CONFIRMATION, Confirmation | None, None),  # type: ignore[arg-type]
         final=parsed(FINAL, Final | None, None),  # type: ignore[arg-type]
+        asked=parsed(ASKED, Asked | None, None),  # type: ignore[arg-type]
     )
     if kept.confirmation is not None and kept.confirmation.winner >= len(study.get_trials(deepcopy=False)):
         parsed(CONFIRMATION, type(None), attrs[CONFIRMATION])
@@ -210,10 +258,10 @@ def _check_format(name: str, found: object) -> None:
 def write_source(study: Study, source: Source, data_name: str) -> None:
     """Keep where the data are and what they are called, unless that is known."""
     for key, value in ((SOURCE, msgspec.to_builtins(source)), (DATA_NAME, data_name)):
-        if study.user_attrs.get(key) != value:
-            study.set_user_attr(key, value)
+        if attributes(study).get(key) != value:
+            write_attribute(study, key, value)
 
 
 def write(study: Study, key: str, value: Struct | Sequence[Struct]) -> None:
-    """Keep a confirmation, a final training or the openings of the test set."""
-    study.set_user_attr(key, msgspec.to_builtins(value))
+    """Keep a confirmation, a final training, the openings of the test set, or what was asked for."""
+    write_attribute(study, key, msgspec.to_builtins(value))
