@@ -7,6 +7,7 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState, create_trial
 
+from studies.experiments.results import winner_of
 from studies.ranges import describe
 from studies.record import (
     ASKED,
@@ -114,6 +115,7 @@ def make_study(
     pruned=0.4,
     first="baseline",
     seed=0,
+    now=NOW,
 ):
     """Return a study with `n` finished trials."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -127,10 +129,10 @@ def make_study(
     )
     write_attribute(study, FACTS, facts.as_kept())
     write_source(study, Source("cifar10", ["airplane", "ship"]), data)
-    write(study, ASKED, Asked(trials=n if asked is None else asked))
+    write(study, ASKED, Asked(trials=asked or n or 100))
     rng = np.random.default_rng(seed)
     report = baseline(DEFAULT_SPACE, N_FEATURES)
-    begin, trials = NOW - timedelta(seconds=6 * (n + running)), []
+    begin, trials = now - timedelta(seconds=6 * (n + running)), []
     for i in range(n + running):
         params = drawn(rng)
         if i == 0 and first == "baseline":
@@ -141,7 +143,7 @@ def make_study(
         common = {"accuracy": accuracy, "start": start, "seconds": float(rng.uniform(4, 9))}
         if i >= n:
             trials.append(trial(i, params, state=TrialState.RUNNING, epochs=4, **common))
-        elif i and chance < diverged:
+        elif (i or first is None) and chance < diverged:
             why = "the training diverged in epoch 1: its logits are no longer finite"
             trials.append(trial(i, params, state=TrialState.PRUNED, epochs=1, reason=why, **common))
         elif i and accuracy < 0.84 and chance < pruned + diverged:
@@ -156,6 +158,18 @@ def make_study(
     if tested:
         _test(study)
     return study
+
+
+def more_trials(study, n, *, now):
+    """Add complete trials that ended just now."""
+    rng = np.random.default_rng(1)
+    for i in range(n):
+        start = now - timedelta(seconds=6 * (n - i))
+        study.add_trial(
+            trial(
+                0, drawn(rng), state=TrialState.COMPLETE, accuracy=0.83, epochs=20, start=start, seconds=5.0
+            )
+        )
 
 
 def _confirm(study, rng):
@@ -203,11 +217,7 @@ def _confirm(study, rng):
 
 
 def _test(study):
-    confirmation = max(study.get_trials(), key=lambda t: t.value or 0)
-    from studies.experiments.results import winner_of
-
     winner, _ = winner_of(study)
-    del confirmation
     values = [0.851, 0.8465, 0.8485, 0.8520, 0.8490]
     opening = Opening(
         configuration=configuration_hash(winner.params),

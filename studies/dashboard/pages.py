@@ -77,26 +77,24 @@ class Pages:
             return "405 Method Not Allowed", [("Allow", "GET, HEAD")], b""
         path = environ["PATH_INFO"]
         zips = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
-        encoding = [("Vary", "Accept-Encoding"), *([("Content-Encoding", "gzip")] if zips else [])]
         if path != "/":
-            found = _asset(path.removeprefix("/page/"))
-            if found is None:
-                return "404 Not Found", [("Content-Type", "text/plain")], b"There is no such file.\n"
-            kind, plain, zipped = found
-            kept = ("Cache-Control", "private, max-age=31536000, immutable")
-            return "200 OK", [("Content-Type", kind), kept, *encoding], zipped if zips else plain
+            return _file(path.removeprefix("/page/"), zips=zips)
         searches, others = self._studies()
         asked = parse_qs(environ.get("QUERY_STRING", "")).get("study", [""])[0]
         name = asked or (self._study if self._study in {**searches, **others} else next(iter(searches), None))
         if name is None or name not in searches:
             place = f"/dashboard/studies/{others[name]}" if name in others else "/dashboard"
             return "303 See Other", [("Location", place)], b""
-        page = self._page(name, searches)
-        headers = [("ETag", page.tag), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding")]
+        try:
+            page = self._page(name, searches)
+        except UserError as error:
+            plain = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
+            return "500 Internal Server Error", plain, f"{error}\n".encode()
+        headers = [("ETag", page.tag), ("Cache-Control", "no-cache"), *_encoding(zips=zips)]
         if page.tag in environ.get("HTTP_IF_NONE_MATCH", ""):
             return "304 Not Modified", headers, b""
-        headers = [("Content-Type", "text/html; charset=utf-8"), *headers[:2], *encoding]
-        return "200 OK", headers, page.zipped if zips else page.body
+        kind = ("Content-Type", "text/html; charset=utf-8")
+        return "200 OK", [kind, *headers], page.zipped if zips else page.body
 
     def _studies(self) -> tuple[dict[str, int], dict[str, int]]:
         """Return the sweeps of the database by name, and all that is something else, with their ids."""
@@ -117,18 +115,27 @@ class Pages:
             if old is not None and old.key == key:
                 old.at = now
                 return old
-            try:
-                shown = overview(study)
-                others = [(n, "/?" + urlencode({"study": n})) for n in searches if n != name]
-                place = f"/dashboard/studies/{searches[name]}"
-                around = Surroundings(options=self._typed(name), live=True, studies=others, dashboard=place)
-                body = render(shown, around).encode()
-            except UserError as error:
-                body = str(error).encode()
+            others = [(n, "/?" + urlencode({"study": n})) for n in searches if n != name]
+            place = f"/dashboard/studies/{searches[name]}"
+            around = Surroundings(options=self._typed(name), live=True, studies=others, dashboard=place)
+            body = render(overview(study), around).encode()
             done = time.monotonic()
             tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
             self._drawn[name] = _Drawn(key, done, done - now, body, gzip.compress(body, 5), tag)
             return self._drawn[name]
+
+
+def _file(served: str, *, zips: bool) -> tuple[str, list[Header], bytes]:
+    found = _asset(served)
+    if found is None:
+        return "404 Not Found", [("Content-Type", "text/plain")], b"There is no such file.\n"
+    kind, plain, zipped = found
+    kept = ("Cache-Control", "private, max-age=31536000, immutable")
+    return "200 OK", [("Content-Type", kind), kept, *_encoding(zips=zips)], zipped if zips else plain
+
+
+def _encoding(*, zips: bool) -> list[Header]:
+    return [("Vary", "Accept-Encoding"), *([("Content-Encoding", "gzip")] if zips else [])]
 
 
 @cache
