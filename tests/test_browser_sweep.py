@@ -104,8 +104,12 @@ def test_the_dashboard_shows_the_three_panels_with_the_best_trial(best, folder, 
         page = browser.new_page(viewport={"width": 1400, "height": 1200})
         errors = console_errors(page)
         page.goto(address)
+        page.wait_for_selector("html[data-ready]")
+        assert f"Trial {best['trial']} reaches {100 * best['value']:.2f}" in page.locator("h1").inner_text()
+        page.locator('[data-figure="effect-hidden_units"] .main-svg').first.wait_for()
+        page.get_by_role("link", name="optuna-dashboard").click()
         check_study_page(page, best, tmp_path / "dashboard.png")
-        page.goto(f"{address}/note")
+        page.goto(f"{page.url}/note")
         page.get_by_text(f"Best trial: {best['trial']}").wait_for(timeout=30_000)
         assert not errors
 

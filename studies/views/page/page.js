@@ -4,7 +4,7 @@
   const root = document.documentElement;
   const byId = id => document.getElementById(id);
   const read = page => JSON.parse(page.getElementById("data").textContent);
-  const CONFIG = {displayModeBar: false, responsive: true, showTips: false, doubleClick: "reset+autosize"};
+  const CONFIG = {displayModeBar: false, responsive: true, showTips: false, doubleClick: false};
   let data = read(document);
   let chosen = Number(/^#trial=(\d+)$/.exec(location.hash)?.[1] ?? NaN);
   if (Number.isNaN(chosen)) chosen = null;
@@ -49,21 +49,25 @@
     return list;
   };
 
+  const zoomed = new WeakSet();
   const draw = box => {
     const name = box.dataset.figure, isCurve = name.startsWith("curve-");
     const figure = isCurve ? {data: curves(name.slice(6)), layout: data.layouts[name.slice(6)]} : data.figures[name];
-    if (!figure || !box.clientWidth) return;  // nothing to draw, or within closed details
+    if (!figure || box.closest("details:not([open])")) return;
     const traces = figure.data.map(trace => {
       if (trace.name !== "chosen") return trace;
       const [x, y] = ring(figure, chosen);
       return {...trace, x, y, customdata: x.length ? [chosen] : []};
     });
-    const first = !box.data;
-    Plotly.react(box, coloured(traces), coloured({...figure.layout, uirevision: "kept"}), CONFIG);
+    const first = !box.data, layout = structuredClone(figure.layout);
+    if (zoomed.has(box)) for (const axis of ["xaxis", "yaxis"]) layout[axis].range = [...box.layout[axis].range];
+    Plotly.react(box, coloured(traces), coloured(layout), CONFIG);
     if (first) box.on("plotly_click", event => {
       const trial = event.points.find(point => Number.isInteger(point.customdata))?.customdata;
       if (trial !== undefined) choose(trial === chosen ? null : trial);
     });
+    if (first) box.on("plotly_relayout", change => { if ("xaxis.range[0]" in change) zoomed.add(box); });
+    if (first) box.on("plotly_doubleclick", () => { zoomed.delete(box); draw(box); return false; });
   };
   const drawAll = () => document.querySelectorAll(".figure").forEach(draw);
 
