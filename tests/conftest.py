@@ -51,6 +51,7 @@ SLOW = [
         "storage_ownership",
         "style",
         "surrogate",
+        "terminal",
         "winner",
     ),
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from studies.choices import PRUNERS, SAMPLERS
 from studies.commands import best
 from studies.commands.options import (
+    NotifyOptions,
     TrainingOptions,
     WorkerOptions,
     natural,
@@ -17,7 +18,7 @@ from studies.commands.parser import choice, option, repeated, switch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(best.Options, TrainingOptions, WorkerOptions):
+class Options(best.Options, TrainingOptions, WorkerOptions, NotifyOptions):
     """The command's options."""
 
     trials: int = option(positive, 100, "N", "finished trials that the study shall hold in the end")

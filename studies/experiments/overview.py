@@ -11,8 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 from fcnet.metrics import EpochMetrics
 from studies import record
 from studies.execution.experiment import FINISHED
+from studies.execution.progress import Progress
 from studies.experiments.marginal import EffectsInfo, effects_info
-from studies.experiments.results import Summary, summarise
+from studies.experiments.results import Summary, best_trial, summarise
 from studies.experiments.search import Advice, advise
 from studies.record import Kept
 
@@ -229,3 +230,47 @@ def _row(trial: FrozenTrial, left: record.Trained | None, clock: _Clock) -> Row:
 def _thinned(epochs: list[EpochMetrics]) -> list[EpochMetrics]:
     step = -(-len(epochs) // _MANY_EPOCHS)
     return epochs if step == 1 else [*epochs[:-1:step], epochs[-1]]
+
+
+class Watch:
+    """Looks at a sweep of another process: only its trials are read, nothing is written."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._began: datetime | None = None
+        self._begun = 0
+        self._seen: set[int] = set()
+
+    def look(self, *, now: datetime | None = None) -> tuple[Standing, Progress]:
+        """Return where the sweep stands, and the same as its own process would show it."""
+        now = now or datetime.now()
+        kept, trials = record.read(self._study), self._study.get_trials(deepcopy=False)
+        found, ended = standing(trials, kept, now=now), [t for t in trials if t.state.is_finished()]
+        if self._began is None:  # a sweep that went on for hours is not told line by line
+            self._began, self._begun = now, found.finished
+            self._seen = {t.number for t in ended}
+        latest = tuple(t for t in ended if t.number not in self._seen)
+        self._seen |= {t.number for t in latest}
+        total, each = found.asked or found.finished, kept.facts.epochs
+        live = sum(len(t.intermediate_values) for t in trials if t.state == TrialState.RUNNING)
+        progress = Progress(
+            finished=found.finished,
+            total=total,
+            begun=self._begun,
+            pruned=sum(t.state == TrialState.PRUNED for t in trials),
+            running=found.running,
+            best=best_trial(trials),
+            seconds=(now - self._began).total_seconds(),
+            latest=latest,
+            epochs=(found.finished * each + live, total * each),
+            left=found.seconds_left,
+        )
+        return found, progress
+
+    def ended(self) -> list[FrozenTrial]:
+        """Return the trials that have ended."""
+        return [t for t in self._study.get_trials(deepcopy=False) if t.state.is_finished()]
+
+    def summary(self) -> Summary:
+        """Return what the sweep has found."""
+        return summarise(self._study)
