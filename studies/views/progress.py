@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console, Group
+from rich.console import Console, Group, OverflowMethod
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -40,10 +40,12 @@ class SweepDisplay:
             console=console,
         )
         self._task = self._bar.add_task(f"{noun}s", total=None, state="starting")
+        self._bars = can_show(console)
+        self._overflow: OverflowMethod = "ellipsis" if self._bars else "crop"
         self._so_far: list[float] = []  # the best score after each complete trial
         self._scores: list[float] = []
         self._warned = False
-        self._best = Text(f"no {noun} complete yet", style="dim", no_wrap=True, overflow="ellipsis")
+        self._best = Text(f"no {noun} complete yet", style="dim", no_wrap=True, overflow=self._overflow)
         self._live = Live(
             Group(self._bar.get_renderable(), self._best),
             console=console,
@@ -97,14 +99,14 @@ class SweepDisplay:
         state += "" if left is None else f", {roughly(left)} left"
         self._bar.update(self._task, completed=progress.finished, total=progress.total, state=state)
         if progress.best is not None:
-            bars = sparkline(self._so_far) if len(self._so_far) > 1 and can_show(self._console) else ""
+            bars = sparkline(self._so_far) if len(self._so_far) > 1 and self._bars else ""
             self._best = Text.assemble(
                 (f"{bars} " if bars else "", "green"),
                 ("best ", "dim"),
                 (percent(progress.best.value or 0.0), "bold green"),
                 (f" ({self._noun} {progress.best.number}): {params_line(progress.best.params)}", ""),
                 no_wrap=True,
-                overflow="ellipsis",
+                overflow=self._overflow,
             )
         self._live.update(Group(self._bar.get_renderable(), self._best))
 
