@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class Training:
         Seeds three independent streams: initial weights, the order of the rows, which of them are mirrored.
     dtype : numpy dtype, default=float32
         float32 for speed, float64 for checks.
+    check : callable, optional
+        Called after about every 1,024 rows; what it raises ends the training within an epoch.
 
     Raises
     ------
@@ -64,8 +66,10 @@ class Training:
         epochs: int,
         seed: int,
         dtype: DTypeLike = np.float32,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.hyperparameters, self.epochs, self.seed = hyperparameters, epochs, seed
+        self._check = check
         self.dtype = np.dtype(dtype)
         streams = np.random.SeedSequence(seed).spawn(3)
         weights, self._order, self._mirror = (np.random.default_rng(s) for s in streams)
@@ -135,6 +139,7 @@ class Training:
                 if not np.isfinite(logits[checked:stop]).all():
                     raise Diverged(f"the training diverged in epoch {epoch}: its logits are no longer finite")
                 checked = stop
+                self._check()
         return self._loss.forward(logits, targets), _accuracy(logits, labels)
 
     def _rates(self, epoch: int) -> list[float]:

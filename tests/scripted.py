@@ -25,6 +25,7 @@ class Scripted:
     """
 
     slots = 1
+    ahead = 0
 
     def __init__(self, accuracy, *, seconds=lambda job: 1.0):
         self.accuracy, self.seconds, self.jobs = accuracy, seconds, []
@@ -105,6 +106,7 @@ class ScriptedEpochs:
     """Trainings whose epochs have the accuracies that a function of the job lists; an exception is raised."""
 
     slots = 1
+    ahead = 0
 
     def __init__(self, accuracies=lambda job: [0.7, 0.8, 0.75]):
         self.accuracies, self.jobs = accuracies, []

@@ -42,6 +42,8 @@ from studies.storage.study import open_study
 class Instant:
     """A backend whose trainings take no time; its figures are random."""
 
+    ahead = 0
+
     def __init__(self, slots: int) -> None:
         self.slots = slots
 

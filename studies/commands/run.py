@@ -28,7 +28,9 @@ class Options(best.Options, TrainingOptions, WorkerOptions, NotifyOptions):
         "NAME=LOW:HIGH", "another range for a hyperparameter; may be given several times"
     )
     seed: int = option(natural, 0, "N", "seed of the sweep")
-    timeout: float | None = option(seconds, None, "SECONDS", "start no trial after that time")
+    timeout: float | None = option(
+        seconds, None, "SECONDS", "end after that time; what runs then waits for the same command"
+    )
     until_flat: bool = switch(
         "end earlier when the gain that more trials promise is below the noise, measured by repeats"
     )

@@ -34,8 +34,6 @@ class Job:
     epochs, seed : int
     split : Path
         Folder of the prepared split, see `fcnet.data.shared_split`.
-    may_stop : bool, default=False
-        Whether the epochs are trained one at a time, each on demand, because the training may be pruned.
     model : Path, optional
         Where the trained model is saved.
     """
@@ -44,7 +42,6 @@ class Job:
     epochs: int
     seed: int
     split: Path
-    may_stop: bool = False
     model: Path | None = None
 
 
@@ -85,7 +82,11 @@ class Backend(Protocol):
     ----------
     slots : int
         Number of trainings that can run at the same time; it may change as workers come and go.
+    ahead : int
+        How many trials more are asked for than can run, so that a free worker need not wait for one.
     """
+
+    ahead: int
 
     @property
     def slots(self) -> int:

@@ -46,6 +46,8 @@ class DaskCluster:
         If the address cannot be read.
     """
 
+    ahead = 0
+
     def __init__(
         self,
         address: str,

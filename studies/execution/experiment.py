@@ -54,7 +54,7 @@ class Experiment(ABC, Generic[_Result_co]):
     """What is said to end, such as "The sweep"."""
 
     timeout: float | None = None
-    """Seconds after which no further training is started."""
+    """Seconds after which no further training is started and those that run are interrupted."""
 
     seed: int = 0
     """Of the search; with a trial's number it gives the seed of a training that brings none."""

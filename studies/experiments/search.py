@@ -45,7 +45,7 @@ class Plan:
         Names that the options take.
     seed : int, default=0
     timeout : float, optional
-        Seconds after which no further trial is started.
+        Seconds after which the sweep ends; trials that run then are run again by the next start.
     until_flat : bool, default=False
         Whether it ends when further trials promise less than the noise of one. The noise must have been
         measured: where the study has no repeats, its first complete trial is trained `REPEATS` times more
