@@ -6,14 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fcnet.errors import UsageError
 from studies.commands.options import FormatOptions, StudyOptions
 from studies.commands.parser import argument
-
-if TYPE_CHECKING:
-    from optuna.study import Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +26,7 @@ def run(options: Options) -> int:
     if write is None:
         known = ", ".join(WRITERS)
         raise UsageError(f"{options.file} has none of the endings that can be written: choose one of {known}")
-    write(options.open(), path)
+    write(options, path)
     if options.as_json:
         print(json.dumps({"study": options.study, "file": str(path)}))
     else:
@@ -38,11 +34,11 @@ def run(options: Options) -> int:
     return 0
 
 
-def _page(study: Study, path: Path) -> None:
+def _page(options: Options, path: Path) -> None:
     from studies.api import export_page
 
-    export_page(study, path)
+    export_page(options.open(), path, options=options.typed)
 
 
-WRITERS: dict[str, Callable[[Study, Path], None]] = {".html": _page}
+WRITERS: dict[str, Callable[[Options, Path], None]] = {".html": _page}
 """What writes a study into a file, by the file's ending."""
