@@ -82,6 +82,16 @@ def check_study_page(page, best, screenshot):
                             .map(t => [t.xaxis || 'x', t.x[0], t.y[0]]);
         }"""
     )
+    above, smallest = figure.evaluate(
+        """plot => [
+            plot.querySelector('.gtitle').getBoundingClientRect().top
+                - plot.querySelector('.modebar').getBoundingClientRect().bottom,
+            Math.min(...[...plot.querySelectorAll('.main-svg text')]
+                .map(t => parseFloat(getComputedStyle(t).fontSize)).filter(size => size)),
+        ]"""
+    )
+    assert above >= 0  # the title is clear of the toolbar
+    assert smallest >= 12
     names = ("batch_size", "learning_rate", "hidden_units")
     assert [star[0] for star in drawn] == ["x", "x2", "x3"]
     for (_, x, y), name in zip(drawn, names, strict=True):
