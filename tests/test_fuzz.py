@@ -25,7 +25,9 @@ from fcnet.network import Network
 from studies.api import open_study, storage_of
 from studies.commands import main as program
 from studies.dashboard.publishing import publish
+from studies.experiments.overview import overview
 from studies.record import key_of
+from studies.views.page import Surroundings, render
 
 # FUZZ_EXAMPLES=10000 pytest tests/test_fuzz.py tests/test_data_files.py tests/test_data_archive.py -k fuzz
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
@@ -226,6 +228,7 @@ def test_fuzz_what_a_study_keeps(folder, key, value):
         if code == 0:  # then it can be published, too
             study = open_study(url)
             publish(study)
+            render(overview(study), Surroundings(live=True))
             storage_of(study).close()
 
 

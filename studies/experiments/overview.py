@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any, Literal
 
 from optuna.study import Study
@@ -209,6 +210,8 @@ def _row(trial: FrozenTrial, left: record.Trained | None, clock: _Clock) -> Row:
     accuracy = trial.value if trial.state == TrialState.COMPLETE else None
     if accuracy is None and values:
         accuracy = values[max(values)]
+    if accuracy is not None and not isfinite(accuracy):
+        accuracy = None
     state: Any = {TrialState.FAIL: "failed"}.get(trial.state, trial.state.name.lower())
     why = record.reason(trial)
     if trial.state == TrialState.PRUNED and not why.startswith("pruned"):

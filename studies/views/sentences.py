@@ -130,7 +130,9 @@ def panel_sentence(panel: Panel) -> str:
     """Say in words what a panel of effects shows: where no difference can be told, and what the ends cost."""
     trend = panel.tuned
     if trend is None or not trend.told:
-        return "Too few complete trials yet to say anything."
+        from studies.analysis.surrogate import MIN_TRIALS  # takes long to import
+
+        return f"Too few complete trials yet: it takes {MIN_TRIALS} to say something."
     top = max(range(len(trend.mean)), key=trend.mean.__getitem__)
     first = last = top
     while first > 0 and not trend.told[first - 1]:
