@@ -43,7 +43,7 @@ def test_a_cluster_trains_the_same_bits_as_the_pool(split, cluster):
         for backend in (pool, cluster):
             with backend.train(job(split)) as training:
                 epochs = [(m.epoch, m.train_loss, m.validation_loss, m.validation_accuracy) for m in training]
-            results.append((epochs, training.digest))
+            results.append((epochs, training.digest, list(training.right)))
     assert results[0] == results[1]
     assert len(results[1][0]) == 3
     assert len(results[1][1]) == 64

@@ -4,12 +4,13 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from conftest import job
 
 from fcnet.errors import Diverged
 from fcnet.hyperparameters import Hyperparameters
-from studies.execution.backend import TrainingFailed, WorkerLost
+from studies.execution.backend import TrainingFailed, WorkerLost, cores
 from studies.execution.local import InProcess, ProcessPool
 
 
@@ -29,9 +30,10 @@ def test_a_worker_trains_the_same_bits_as_this_process(split, pool):
     for backend in (InProcess(), pool):
         with backend.train(job(split)) as training:
             epochs = [(m.epoch, m.train_loss, m.validation_loss, m.validation_accuracy) for m in training]
-        results.append((epochs, training.digest))
+        results.append((epochs, training.digest, list(training.right)))
     assert results[0] == results[1]
     assert len(results[0][0]) == 3
+    assert np.mean(results[0][2]) == results[0][0][-1][-1]
     assert results[0][1] is not None
 
 
@@ -121,3 +123,14 @@ def test_a_worker_tells_of_divergence_and_of_errors(split, pool, tmp_path):
         list(t)
     with pytest.raises(TrainingFailed, match="cannot be used"), pool.train(job(tmp_path / "absent")) as t:
         list(t)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
+def test_the_cores_are_those_that_this_process_may_use():
+    before = os.sched_getaffinity(0)
+    assert cores() == len(before)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)

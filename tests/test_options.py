@@ -114,7 +114,7 @@ def test_only_the_command_that_is_asked_for_is_imported_and_nothing_slow():
         "print([n for n in ('numpy', 'optuna', 'rich', 'importlib.metadata') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    commands = [f"studies.commands.{name}" for name in ("copy", "main", "options", "parser")]
+    commands = [f"studies.commands.{name}" for name in ("config", "copy", "main", "options", "parser")]
     assert done.stdout == f"{commands}\n[]\n"
 
 
@@ -226,3 +226,9 @@ def test_the_versions_are_one_line(sweep):
         said
         == f"fcnet-sweep {version('fcnet-sweep')}, optuna {version('optuna')}, numpy {version('numpy')}\n"
     )
+
+
+def test_a_silent_worker_is_given_the_same_time_on_the_command_line_and_in_a_notebook():
+    from studies.execution.backend import EPOCH_LIMIT_SECONDS
+
+    assert run.Options.epoch_limit == EPOCH_LIMIT_SECONDS == 900.0

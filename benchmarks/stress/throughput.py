@@ -59,6 +59,7 @@ class Instant:
 class _InstantTraining:
     def __init__(self, job: Job) -> None:
         self.digest: str | None = None
+        self.right = None
         self.environment = environment()
         self._job = job
 

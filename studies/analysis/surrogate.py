@@ -131,6 +131,19 @@ class Surrogate:
         chosen = drawn.mean(axis=2).argmax(axis=1)
         return _effect(grid, drawn[np.arange(len(chosen)), chosen])
 
+    def chances(self, params: Sequence[Mapping[str, float]]) -> Array:
+        """Return the chance of each setting to be the best of them: its share of the draws, shape (n,).
+
+        What all settings around it scored speaks for one, too: it is not the highest score that is most
+        likely to be the best, but a high one among high ones.
+        """
+        x = np.column_stack(
+            [self._axes[name].to_unit([p[name] for p in params]) for name in self._names]
+            or [np.zeros(len(params))]
+        )
+        best = self._draw(x).argmax(axis=0)
+        return np.bincount(best, minlength=len(params)) / len(best)
+
     @cached_property
     def _others(self) -> Array:
         """Settings in the unit cube: `_SAMPLE` quasi-random ones, then those of the best trials."""

@@ -30,7 +30,7 @@ class Options(StudyOptions, DataOptions, WorkerOptions, FormatOptions, NotifyOpt
     """The command's options."""
 
     top: int = option(positive, 5, "N", "distinct configurations, the best first; the baseline comes on top")
-    seeds: int = option(_several, 5, "N", "fresh seeds, at least 2")
+    seeds: int = option(_several, 5, "N", "trainings of each, one per fold; at least 2")
 
 
 def run(options: Options) -> int:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
@@ -64,11 +67,15 @@ class RunningTraining(Protocol):
     ----------
     digest : str or None
         SHA-256 of the trained parameters, once all epochs were seen.
+    right : ndarray of bool, shape (n_validation,), or None
+        Which validation images the trained network gets right, once all epochs were seen; None where there
+        are none, or where they are the test set.
     environment : dict of str to str
         What the last bits depend on where it runs, see `studies.execution.environment`.
     """
 
     digest: str | None
+    right: NDArray[np.bool_] | None
     environment: dict[str, str]
 
     def __iter__(self) -> Iterator[EpochMetrics]:

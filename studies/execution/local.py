@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fcnet.data import Split
@@ -45,6 +47,7 @@ class LocalTraining:
 
     def __init__(self, job: Job, split: Split, check: Callable[[], None] = lambda: None) -> None:
         self.digest: str | None = None
+        self.right: NDArray[np.bool_] | None = None
         self.environment = environment()
         self._job, self._split, self._check = job, split, check
 
@@ -59,6 +62,8 @@ class LocalTraining:
         yield from training
         network = training.network  # folded once
         self.digest = network.digest()
+        if split.protocol == "holdout":
+            self.right = training.right
         if job.model is not None:
             Model(
                 networks=(network,),
@@ -68,6 +73,7 @@ class LocalTraining:
                 data_fingerprint=split.fingerprint,
                 seeds=(job.seed,),
                 epochs=job.epochs,
+                form=split.form,
             ).save(job.model)
 
 
@@ -182,6 +188,7 @@ class _RemoteTraining:
 
     def __init__(self, worker: _Worker, job: Job, epoch_limit: float) -> None:
         self.digest: str | None = None
+        self.right: NDArray[np.bool_] | None = None
         self.environment = environment()  # of this machine, its workers' too
         self._worker, self._job, self._epoch_limit = worker, job, epoch_limit
 
@@ -195,7 +202,7 @@ class _RemoteTraining:
                 continue
             self._worker.idle = True
             if kind == "done":
-                self.digest = content
+                self.digest, self.right = content
                 return
             raise Diverged(content) if kind == "diverged" else TrainingFailed(content)
 
@@ -251,7 +258,7 @@ def _work(connection: Connection) -> None:
                 training = LocalTraining(job, split[1], check=lambda: _heed(connection))
                 for metrics in training:
                     connection.send(("epoch", metrics))
-                connection.send(("done", training.digest))
+                connection.send(("done", (training.digest, training.right)))
             except _Stopped:
                 connection.send(("stopped", None))
             except Diverged as error:

@@ -14,7 +14,7 @@ from fcnet.errors import Diverged
 from fcnet.metrics import EpochMetrics
 from studies.execution.backend import Backend, Job, RunningTraining
 from studies.execution.experiment import Experiment
-from studies.record import Trained, Wish, wish, write_reason, write_seed, write_trained
+from studies.record import Outcomes, Trained, Wish, wish, write_reason, write_seed, write_trained
 from studies.space import suggest
 
 
@@ -83,9 +83,9 @@ class Objective:
                         raise optuna.TrialPruned(f"pruned after epoch {metrics.epoch}")
             except (optuna.TrialPruned, Diverged) as error:
                 write_reason(trial, str(error))
-                write_trained(trial, _left(epochs, training))
+                write_trained(trial, _left(epochs, training, wished))
                 raise optuna.TrialPruned(str(error)) from error
-        write_trained(trial, _left(epochs, training))
+        write_trained(trial, _left(epochs, training, wished))
         return self.experiment.value(epochs)
 
 
@@ -114,8 +114,11 @@ def _judge(trial: Trial) -> Callable[[], bool]:
     return trial.should_prune
 
 
-def _left(epochs: list[EpochMetrics], training: RunningTraining) -> Trained:
-    return Trained(epochs=epochs, digest=training.digest, environment=training.environment)
+def _left(epochs: list[EpochMetrics], training: RunningTraining, wished: Wish) -> Trained:
+    outcomes = None
+    if training.right is not None:
+        outcomes = Outcomes.of(training.right, split_seed=wished.split_seed, fold=wished.fold)
+    return Trained(epochs=epochs, digest=training.digest, environment=training.environment, outcomes=outcomes)
 
 
 def training_seed(sweep_seed: int, trial_number: int) -> int:

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from studies.analysis.axis import Axis
 from studies.analysis.scores import distance_from_best
 from studies.analysis.surrogate import MIN_TRIALS, Effect, Surrogate
 from studies.analysis.thinning import thinned
+from studies.analysis.unfinished import projected
 from studies.ranges import within
+from studies.record import reason
 from studies.space import axes, is_baseline, numbers
 
 FACTORS = ("batch_size", "learning_rate", "hidden_units")
@@ -173,7 +176,7 @@ def effects_info(
     width = None if noise is None else 100.0 * distance_from_best(noise, len(scored))
     drawn = [scored[i] for i in thinned([p.accuracy for p in scored], points)]
     return EffectsInfo(
-        panels=_panels(complete, space or {}, every=every),
+        panels=_panels(sorted(trials, key=lambda t: t.number), complete, space or {}, every=every),
         points=drawn,
         progress=ProgressInfo(drawn, records(scored), max(finished, default=0), width),
         pruned=[t.params for t in pruned[:: 2 * len(pruned) // points + 1]],
@@ -215,6 +218,28 @@ def marginal_effects(
     return found if found and len(found) == len(panels) else None
 
 
+def fitted(trials: Sequence[FrozenTrial], space: Mapping[str, Axis]) -> Surrogate | None:
+    """Fit trials over the ranges that were searched; None where too few are complete.
+
+    Pruned ones are projected to the end, see `projected`: without them only what did well would be seen.
+    Those that diverged are left out.
+    """
+    complete = [t for t in trials if t.state == TrialState.COMPLETE and np.isfinite(t.value or 0.0)]
+    pruned = [t for t in trials if t.state == TrialState.PRUNED and t.intermediate_values]
+    pruned = [t for t in pruned if "diverged" not in reason(t)]
+    if len(complete) < MIN_TRIALS:
+        return None
+    ends = [t.value or 0.0 for t in complete]
+    later = projected(
+        [t.intermediate_values for t in complete], ends, [t.intermediate_values for t in pruned]
+    )
+    known = [
+        (t, end) for t, end in zip([*complete, *pruned], [*ends, *later], strict=True) if np.isfinite(end)
+    ]
+    shared = {n: axis for n, axis in space.items() if all(n in t.params for t, _ in known)}
+    return Surrogate([numbers(t.params) for t, _ in known], [float(end) for _, end in known], shared)
+
+
 def _expected(trend: Trend) -> list[Expected]:
     return [
         Expected(value, mean / 100, low / 100, high / 100)
@@ -222,14 +247,15 @@ def _expected(trend: Trend) -> list[Expected]:
     ]
 
 
-def _panels(complete: Sequence[FrozenTrial], words: Mapping[str, str], *, every: bool) -> list[Panel]:
+def _panels(
+    trials: Sequence[FrozenTrial],
+    complete: Sequence[FrozenTrial],
+    words: Mapping[str, str],
+    *,
+    every: bool,
+) -> list[Panel]:
     space = axes(within(complete[-1].distributions, words)) if complete else {}
-    surrogate = None
-    if len(complete) >= MIN_TRIALS:
-        shared = {n: axis for n, axis in space.items() if all(n in t.params for t in complete)}
-        surrogate = Surrogate(
-            [numbers(t.params) for t in complete], [t.value or 0.0 for t in complete], shared
-        )
+    surrogate = fitted(trials, space)
     panels = []
     others = [name for name in space if name not in FACTORS and space[name].low < space[name].high]
     for name in [*FACTORS, *(others if every else ())]:

@@ -5,17 +5,17 @@ it is checked as a whole, once, and refused in a sentence. A study's are system 
 optuna-dashboard does not show; what a person may want to see of a trial are user attributes.
 """
 
+from studies.record.attributes import FACTS, attributes, is_search, key_of, write_attribute
 from studies.record.final import Accuracies, Final, Opening
 from studies.record.study import (
-    ASKED,
     CONFIRMATION,
     DATA_NAME,
-    FACTS,
     FINAL,
     FORMAT,
     ONE_FACTOR,
     OPENINGS,
     REPORT,
+    SETTINGS,
     SOURCE,
     WIDENED,
     Asked,
@@ -25,18 +25,16 @@ from studies.record.study import (
     Kept,
     Protocol,
     Source,
-    attributes,
-    is_search,
-    key_of,
     not_ours,
     read,
     write,
-    write_attribute,
+    write_settings,
     write_source,
 )
 from studies.record.trial import (
     COORDINATOR,
     REASON,
+    Outcomes,
     Trained,
     Wish,
     configuration,
@@ -46,6 +44,8 @@ from studies.record.trial import (
     reason,
     retry_attrs,
     retry_of,
+    taken_attrs,
+    taken_from,
     trained,
     wish,
     write_reason,
@@ -54,7 +54,6 @@ from studies.record.trial import (
 )
 
 __all__ = [
-    "ASKED",
     "CONFIRMATION",
     "COORDINATOR",
     "DATA_NAME",
@@ -65,6 +64,7 @@ __all__ = [
     "OPENINGS",
     "REASON",
     "REPORT",
+    "SETTINGS",
     "SOURCE",
     "WIDENED",
     "Accuracies",
@@ -75,6 +75,7 @@ __all__ = [
     "Final",
     "Kept",
     "Opening",
+    "Outcomes",
     "Protocol",
     "Source",
     "Trained",
@@ -91,12 +92,15 @@ __all__ = [
     "reason",
     "retry_attrs",
     "retry_of",
+    "taken_attrs",
+    "taken_from",
     "trained",
     "wish",
     "write",
     "write_attribute",
     "write_reason",
     "write_seed",
+    "write_settings",
     "write_source",
     "write_trained",
 ]

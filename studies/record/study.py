@@ -7,19 +7,22 @@ import msgspec
 from msgspec import Meta, Struct
 from optuna.study import Study, StudyDirection
 
+from fcnet.data.reading import Reading
 from fcnet.errors import UserError
+from fcnet.metrics import Metric
+from studies.record.attributes import FACTS, attributes, write_attribute
 from studies.record.final import Count, Final, Fraction, Opening, Positive, Value
 
 FORMAT = 1
 """Of all that is kept; a study of another one is told so and left as it is."""
 
-FACTS, SOURCE, DATA_NAME = "facts", "data_source", "data_name"
+SOURCE, DATA_NAME = "data_source", "data_name"
 WIDENED = "facts_before"
 """The spaces before the present one, each with the number of trials at its end."""
+SETTINGS = "settings"
+"""What the last run of a search was asked to do."""
 OPENINGS, CONFIRMATION, FINAL = "test_openings", "confirmation", "final"
-ASKED = "asked"
-_OWN = "fcnet:"
-"""Begins the keys of system attributes, which optuna-dashboard does not show."""
+
 
 ONE_FACTOR = "one factor at a time"
 """Fact `experiment` of the one-factor experiments."""
@@ -43,6 +46,10 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     epochs : int
     space : dict of str to str
         Each range in words, see `studies.ranges.describe`.
+    metric : {"accuracy", "balanced_accuracy"}
+        What a training is judged by.
+    loss : str, optional
+        What more than two classes are trained with.
     experiment : str, optional
         What the study is, if it is no search.
     confirms, trains : str, optional
@@ -55,6 +62,8 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     protocol: Protocol
     epochs: Positive
     space: dict[str, str]
+    metric: Metric = "accuracy"
+    loss: str | None = None
     experiment: str | None = None
     confirms: str | None = None
     trains: str | None = None
@@ -65,11 +74,30 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {**msgspec.to_builtins(self), "format": self.format}
 
 
-class Source(Struct, frozen=True):
-    """Where the data were found, as `fcnet.load` takes it."""
+class Source(Struct, frozen=True, omit_defaults=True):
+    """Where the data were found, and how they were read, see `fcnet.load` and `fcnet.data.Reading`."""
 
     source: str
     classes: list[str] = []
+    label: str | None = None
+    impute: Literal["median"] | None = None
+    image_size: Positive | None = None
+    skip_damaged: bool = False
+
+    @property
+    def reading(self) -> Reading:
+        """How they were read."""
+        return Reading(self.label, self.impute, self.image_size, self.skip_damaged)
+
+    def options(self) -> list[str]:
+        """Return the words of a command line that name the same data."""
+        words = ["--data", self.source]
+        if self.source == "cifar10":
+            words += ["--classes", ",".join(self.classes)]
+        for name in ("label", "impute", "image_size"):
+            if (value := getattr(self, name)) is not None:
+                words += [f"--{name.replace('_', '-')}", str(value)]
+        return [*words, *(["--skip-damaged"] if self.skip_damaged else [])]
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -139,7 +167,11 @@ class Confirmation(Struct, frozen=True, kw_only=True):
     more_seeds : int or None
         About how many more would tell.
     noise : float or None
-        Standard deviation of a single training.
+        Standard deviation of a single training of the top candidates.
+    baseline_noise : float or None
+        Of the baseline; None where it is not told apart.
+    training_noise : float or None
+        What of `noise` would stay on endless images.
     validation_images : int
     looks : list of str
         Each verdict that was asked for in this study, in words; each is a chance to be fooled.
@@ -158,6 +190,8 @@ class Confirmation(Struct, frozen=True, kw_only=True):
     p_value: float | None = None
     more_seeds: int | None = None
     noise: Amount | None = None
+    baseline_noise: Amount | None = None
+    training_noise: Amount | None = None
     time: str = ""
 
 
@@ -172,32 +206,6 @@ class Kept(Struct, frozen=True, kw_only=True):
     confirmation: Confirmation | None
     final: Final | None
     asked: Asked | None = None
-
-
-def attributes(study: Study) -> dict[str, Any]:
-    """Return all that is kept, by its key: system attributes, or user attributes as version 0.1.0 kept it."""
-    return _merged(study.user_attrs, study._storage.get_study_system_attrs(study._study_id))
-
-
-def is_search(user_attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]) -> bool:
-    """Tell from a study's attributes whether it is a sweep of ours, and no part of one."""
-    facts = _merged(user_attrs, system_attrs).get(FACTS)
-    return isinstance(facts, dict) and not {"experiment", "confirms", "trains"} & {*facts}
-
-
-def _merged(user_attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]) -> dict[str, Any]:
-    own = {key.removeprefix(_OWN): value for key, value in system_attrs.items() if key.startswith(_OWN)}
-    return {**user_attrs, **own}
-
-
-def key_of(key: str) -> str:
-    """Return the name of the system attribute."""
-    return _OWN + key
-
-
-def write_attribute(study: Study, key: str, value: Any) -> None:
-    """Keep a value under its key."""
-    study._storage.set_study_system_attr(study._study_id, key_of(key), value)
 
 
 def read(study: Study) -> Kept:
@@ -231,7 +239,7 @@ def read(study: Study) -> Kept:
         openings=parsed(OPENINGS, list[Opening], ()),
         confirmation=parsed(CONFIRMATION, Confirmation | None, None),  # type: ignore[arg-type]
         final=parsed(FINAL, Final | None, None),  # type: ignore[arg-type]
-        asked=parsed(ASKED, Asked | None, None),  # type: ignore[arg-type]
+        asked=parsed(SETTINGS, Asked | None, None),  # type: ignore[arg-type]
     )
     if kept.confirmation is not None and kept.confirmation.winner >= len(study.get_trials(deepcopy=False)):
         parsed(CONFIRMATION, type(None), attrs[CONFIRMATION])
@@ -262,6 +270,12 @@ def write_source(study: Study, source: Source, data_name: str) -> None:
             write_attribute(study, key, value)
 
 
+def write_settings(study: Study, settings: Mapping[str, Any]) -> None:
+    """Keep what a search was asked to do, unless that is known."""
+    if attributes(study).get(SETTINGS) != settings:
+        write_attribute(study, SETTINGS, dict(settings))
+
+
 def write(study: Study, key: str, value: Struct | Sequence[Struct]) -> None:
-    """Keep a confirmation, a final training, the openings of the test set, or what was asked for."""
+    """Keep a confirmation, a final training or the openings of the test set."""
     write_attribute(study, key, msgspec.to_builtins(value))

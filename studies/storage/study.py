@@ -19,7 +19,13 @@ from studies.storage.errors import redact
 from studies.storage.retrying import RetryingStorage
 
 # The option that mends a difference, by the fact's name; any other fact is mended by another study name.
-_OPTIONS = {"data": "--data", "epochs": "--epochs", "protocol": "--protocol", "space": "--range"}
+_OPTIONS = {
+    "data": "--data",
+    "epochs": "--epochs",
+    "protocol": "--protocol",
+    "space": "--range",
+    "metric": "--metric",
+}
 
 
 def open_study(storage: RetryingStorage, name: str, *, facts: Facts) -> Study:
@@ -56,9 +62,10 @@ def open_study(storage: RetryingStorage, name: str, *, facts: Facts) -> Study:
             raise not_ours(name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names(["train_accuracy" if facts.protocol == "final" else "validation_accuracy"])
+            judged = "train_accuracy" if facts.protocol == "final" else f"validation_{facts.metric}"
+            study.set_metric_names([judged])
         storage.add_study_system_attr(study._study_id, key_of(FACTS), facts.as_kept())
-    _compare(name, read(study).facts, facts)
+    check_facts(study, facts)
     return study
 
 
@@ -99,11 +106,16 @@ def load_study(storage: RetryingStorage, name: str | None) -> Study:
     return optuna.load_study(study_name=name, storage=storage)
 
 
+def check_facts(study: Study, facts: Facts) -> None:
+    """Refuse facts that differ from those of a study, as `open_study` does."""
+    _compare(study.study_name, read(study).facts, facts)
+
+
 def _compare(name: str, kept: Facts, asked: Facts) -> None:
     """Refuse facts that differ from the study's own, in one sentence that names each of them."""
     if contains(asked.space, kept.space):
         asked = msgspec.structs.replace(asked, space=kept.space)
-    before, now = _flatten(kept.as_kept()), _flatten(asked.as_kept())
+    before, now = (_flatten({**facts.as_kept(), "metric": facts.metric}) for facts in (kept, asked))
     # The name of the data is for people: the same images in a renamed file are the same data.
     compared = sorted((before.keys() | now.keys()) - {"data_name"})
     different = [key for key in compared if before.get(key) != now.get(key)]

@@ -12,11 +12,11 @@ from studies.views.sentences import (
     PROTOCOL_WORDS,
     flattery_sentence,
     headline,
-    noise_sentence,
+    noise_told,
     score_rows,
     sureness,
 )
-from studies.views.words import count, number, percent, points
+from studies.views.words import count, metric_words, number, percent, points
 
 if TYPE_CHECKING:
     from studies.experiments.effects import Findings
@@ -29,7 +29,8 @@ def sweep_note(summary: Summary) -> str:
         lines += ["The figure and the scores come with the first complete trial.", ""]
     else:
         lines += [
-            f"**Best trial: {summary.trial}, validation accuracy {percent(summary.value)}**",
+            f"**Best trial: {summary.trial}, validation {metric_words(summary.metric)}"
+            f" {percent(summary.value)}**",
             "",
             "| parameter | value |",
             "| --- | ---: |",
@@ -83,7 +84,9 @@ def effects_note(found: Findings) -> str:
 def part_note(kept: Kept, trials: Counts) -> str:
     """Return the note of a study that belongs to another one, or to the report."""
     if kept.facts.confirms is not None:
-        what = f"The top trials of the study {kept.facts.confirms}, trained again on fresh seeds and splits."
+        what = (
+            f"The top trials of the study {kept.facts.confirms}, trained again on fresh seeds, fold by fold."
+        )
     elif kept.facts.trains is not None:
         what = f"The final trainings of a trial of the study {kept.facts.trains}, on all training images."
     else:
@@ -116,7 +119,7 @@ def _evidence(summary: Summary) -> list[str]:
         *(f"| {words} | {mean} | {interval} |" for words, mean, interval in score_rows(summary.scores)),
         "",
     ]
-    sentences = (flattery_sentence(summary.scores), noise_sentence(summary.noise, summary.n_trials.complete))
+    sentences = (flattery_sentence(summary.scores), noise_told(summary))
     return [*lines, *(sentence for sentence in sentences if sentence), ""]
 
 

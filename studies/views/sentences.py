@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from studies.analysis.scores import distance_from_best
 from studies.program import command
-from studies.views.words import count, duration, percent, points, roughly, short
+from studies.views.words import count, duration, metric_words, percent, points, roughly, short
 
 if TYPE_CHECKING:
     from studies.experiments.ledger import Cost
@@ -19,6 +19,9 @@ PROTOCOL_WORDS = {
     "report": "judged on the TEST set at every trial, as the course report did: the score flatters",
     "final": "trained on all training images; the value is the training accuracy, nothing is judged by it",
 }
+
+
+_CORRECTED = "the same, corrected for the picking"
 
 
 def flattery_sentence(scores: Scores) -> str | None:
@@ -38,13 +41,14 @@ def score_rows(scores: Scores) -> list[tuple[str, str, str]]:
     rows = []
     for score, words in (
         (scores.search, "in the search"),
-        (scores.confirmed, "confirmed, fresh seeds"),
+        (scores.corrected, _CORRECTED),
+        (scores.confirmed, "confirmed, fresh trainings"),
         (scores.test, "untouched test set"),
     ):
-        if score is None:
-            rows.append((words, "not yet", ""))
-        else:
+        if score is not None:
             rows.append((f"{words} ({score.n})", percent(score.mean), interval(score.low, score.high)))
+        elif words != _CORRECTED:
+            rows.append((words, "not yet", ""))
     if (one := scores.ensemble) is not None:
         rows.append((f"the same, as one model ({one.n})", percent(one.mean), interval(one.low, one.high)))
     return rows
@@ -55,17 +59,28 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{100 * low:.2f} .. {percent(high)}"
 
 
-def noise_sentence(noise: float | None, n_trials: int) -> str:
-    """Say how large the noise is, and how far below the best of `n_trials` complete trials it reaches."""
+def noise_sentence(noise: float | None, n_trials: int, baseline: float | None = None) -> str:
+    """Say how large the noise is, and how far below the best of `n_trials` complete trials it reaches.
+
+    `baseline` is the noise of the baseline, where it is told apart.
+    """
     if noise is None:
         return f"The noise of a training has not been measured: {command('confirm')} repeats the top trials."
-    measured = f"A single training varies by {points(noise)} (standard deviation, from repeats)"
+    where = "" if baseline is None else f" at the top, by {points(baseline)} at the baseline"
+    measured = f"A single training varies by {points(noise)}{where} (standard deviation, from repeats)"
     if n_trials < 2:
         return f"{measured}."
     return (
         f"{measured}: of {n_trials} trials, those less than {points(distance_from_best(noise, n_trials))}"
         " below the best may well be equal to it."
     )
+
+
+def noise_told(summary: Summary) -> str:
+    """Say how large the noise of a study's trainings is."""
+    found = summary.confirmation
+    at_baseline = None if found is None else found.baseline_noise
+    return noise_sentence(summary.noise, summary.n_trials.complete, at_baseline)
 
 
 def cost_sentence(cost: Cost) -> str:
@@ -83,6 +98,9 @@ def headline(summary: Summary) -> str:
         return "No training has finished yet."
     whole = scores.ensemble or scores.test
     if whole is not None:
+        if summary.metric != "accuracy":
+            judged = metric_words(summary.metric)
+            return f"The model of trial {scores.trial} has {percent(whole.mean)} {judged} on the untouched test set."
         return (
             f"The model of trial {scores.trial} names the class of {percent(whole.mean)} of the untouched"
             " test images correctly."
@@ -96,7 +114,7 @@ def headline(summary: Summary) -> str:
             gap = score.mean - reference
             side = "above" if gap >= 0 else "below"
             than = f", {points(abs(gap))} {side} the course report's configuration"
-    return f"Trial {scores.trial} reaches {percent(score.mean)} validation accuracy {where}{than}."
+    return f"Trial {scores.trial} reaches {percent(score.mean)} validation {metric_words(summary.metric)} {where}{than}."
 
 
 def sureness(summary: Summary) -> str:
@@ -115,10 +133,12 @@ def sureness(summary: Summary) -> str:
     n = summary.n_trials.complete
     if n < 2:
         return "It is the only complete trial so far."
-    return (
-        f"It is the best of {n} complete trials, and so partly the luckiest: how much of its lead is luck is"
-        " not known until it is confirmed."
-    )
+    luckiest = f"It is the best of {n} complete trials, and so partly the luckiest"
+    if (corrected := scores.corrected) is not None:
+        within = interval(corrected.low, corrected.high)
+        within = f" ({within})" if within else ""
+        return f"{luckiest}: corrected for the picking it is {percent(corrected.mean)}{within}."
+    return f"{luckiest}: how much of its lead is luck is not known until it is confirmed."
 
 
 def _confirmed_baseline(summary: Summary) -> float | None:

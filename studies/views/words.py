@@ -49,6 +49,11 @@ def roughly(seconds: float) -> str:
     return f"about {minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
 
 
+def metric_words(metric: str) -> str:
+    """Return ``accuracy`` or ``balanced accuracy``."""
+    return metric.replace("_", " ")
+
+
 def count(number: int, noun: str) -> str:
     """Return ``1 trial`` or ``2 trials``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -53,8 +53,8 @@ def stages(overview: Overview) -> Chart | None:
         ("Confirmed", "fresh seeds and splits", "stage", scores.confirmed),
         ("Tested", "test images, mean of single networks", "stage", scores.test),
     ]
-    if (corrected := getattr(scores, "corrected", None)) is not None:
-        lines.insert(1, ("Corrected", "less the luck of the best of many", "stage", corrected))
+    if scores.corrected is not None:
+        lines.insert(1, ("Corrected", "less what the picking gave", "stage", scores.corrected))
     if scores.ensemble is not None:
         n = scores.ensemble.n
         lines.append(
