@@ -1,4 +1,4 @@
-"""Where a study keeps what the program knows of it: system attributes, which optuna-dashboard does not show."""
+"""Where a study keeps what the program knows of it: system attributes, which no dashboard shows."""
 
 from collections.abc import Mapping
 from typing import Any

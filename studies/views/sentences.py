@@ -96,14 +96,15 @@ def headline(summary: Summary) -> str:
     scores, baseline = summary.scores, summary.baseline
     if scores is None:
         return "No training has finished yet."
-    whole = scores.ensemble or scores.test
-    if whole is not None:
-        if summary.metric != "accuracy":
-            judged = metric_words(summary.metric)
-            return f"The model of trial {scores.trial} has {percent(whole.mean)} {judged} on the untouched test set."
+    whole, judged = scores.ensemble or scores.test, metric_words(summary.metric)
+    if whole is not None and summary.metric == "accuracy":
         return (
             f"The model of trial {scores.trial} names the class of {percent(whole.mean)} of the untouched"
             " test images correctly."
+        )
+    if whole is not None:
+        return (
+            f"The model of trial {scores.trial} has {percent(whole.mean)} {judged} on untouched test images."
         )
     score = scores.confirmed or scores.search
     where = "on fresh seeds" if scores.confirmed else "in the search"
@@ -114,7 +115,7 @@ def headline(summary: Summary) -> str:
             gap = score.mean - reference
             side = "above" if gap >= 0 else "below"
             than = f", {points(abs(gap))} {side} the course report's configuration"
-    return f"Trial {scores.trial} reaches {percent(score.mean)} validation {metric_words(summary.metric)} {where}{than}."
+    return f"Trial {scores.trial} reaches {percent(score.mean)} validation {judged} {where}{than}."
 
 
 def sureness(summary: Summary) -> str:
