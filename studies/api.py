@@ -70,7 +70,10 @@ def figure(study: Study) -> Figure:
 
 
 def export_page(study: Study, path: Path, *, options: str = "") -> None:
-    """Write a sweep's page as one file; `options` name the study in the commands on it, if that is needed."""
+    """Write the page of a sweep as one file that needs no network.
+
+    The commands that it shows name the study by `options`, if that is needed.
+    """
     from fcnet.writing import write_whole
     from studies.experiments.overview import overview
     from studies.views.page import Surroundings, render
@@ -202,9 +205,8 @@ def train(
     folder = folder or Path("models") / study.study_name
     make_writable(artifacts)
     experiment = Train(study, number, dataset, source, n_seeds=n_seeds, folder=folder)
-    if price := cost(
-        study, experiment.trial.params, images=dataset.effective_test_size(experiment.facts.metric)
-    ):
+    judged_by = dataset.effective_test_size(experiment.facts.metric)
+    if price := cost(study, experiment.trial.params, images=judged_by):
         warn(price)
     final, runs = _run(experiment, storage_of(study), backend, say, show)
     _, curves = save_figure(learning_curves_figure(runs), Path(final.report).with_suffix(""))

@@ -8,14 +8,15 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from studies.experiments.results import winner_of
-from studies.experiments.search import Plan
 from studies.ranges import describe
 from studies.record import (
+    ASKED,
     CONFIRMATION,
     FACTS,
     FINAL,
     OPENINGS,
     Accuracies,
+    Asked,
     Candidate,
     Confirmation,
     Facts,
@@ -25,7 +26,6 @@ from studies.record import (
     configuration_hash,
     write,
     write_attribute,
-    write_settings,
     write_source,
 )
 from studies.space import DEFAULT_SPACE, around, baseline
@@ -129,7 +129,7 @@ def make_study(
     )
     write_attribute(study, FACTS, facts.as_kept())
     write_source(study, Source("cifar10", ["airplane", "ship"]), data)
-    write_settings(study, Plan(trials=asked or n or 100).settings())
+    write(study, ASKED, Asked(trials=asked or n or 100))
     rng = np.random.default_rng(seed)
     report = baseline(DEFAULT_SPACE, N_FEATURES)
     begin, trials = now - timedelta(seconds=6 * (n + running)), []

@@ -209,7 +209,7 @@ def changed_study(folder, *statements):
             file.unlink()
 
 
-KEPT = ["facts", "data_name", "data_source", "test_openings", "final", "confirmation", "settings", "other"]
+KEPT = ["facts", "data_name", "data_source", "test_openings", "final", "confirmation", "asked", "other"]
 facts = st.fixed_dictionaries(
     {},
     optional=dict.fromkeys(("format", "data", "data_name", "protocol", "epochs", "space"), json_values),

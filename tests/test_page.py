@@ -273,4 +273,4 @@ def test_the_command_writes_the_page_and_says_so(tmp_path, monkeypatch, capsys):
     assert (
         "page.doc has none of the endings that can be written: choose one of .html" in capsys.readouterr().err
     )
-    assert attributes(study)["settings"]["trials"] == 12
+    assert attributes(study)["asked"]["trials"] == 12

@@ -248,11 +248,7 @@ def _expected(trend: Trend) -> list[Expected]:
 
 
 def _panels(
-    trials: Sequence[FrozenTrial],
-    complete: Sequence[FrozenTrial],
-    words: Mapping[str, str],
-    *,
-    every: bool,
+    trials: Sequence[FrozenTrial], complete: Sequence[FrozenTrial], words: Mapping[str, str], *, every: bool
 ) -> list[Panel]:
     space = axes(within(complete[-1].distributions, words)) if complete else {}
     surrogate = fitted(trials, space)

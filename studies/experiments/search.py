@@ -19,7 +19,7 @@ from studies.experiments.data import load_data, loss_words
 from studies.experiments.results import best_trial, noise_of
 from studies.experiments.taking import take
 from studies.ranges import at, describe, fitting, point, ranges, within
-from studies.record import Facts, Kept, Source, Wish
+from studies.record import ASKED, Asked, Facts, Kept, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted, is_baseline
 from studies.storage.database import parse
@@ -155,10 +155,10 @@ class Search(Experiment[Study]):
         """Set sampler and pruner; a resumed sweep must not be proposed the same parameters again."""
         if self.taken is not None:
             self.taken.give(study)
-        record.write_settings(study, self.plan.settings())
         plan, n_trials = self.plan, len(study.get_trials(deepcopy=False))
         study.sampler = make_sampler(plan.sampler, seed=plan.seed, n_trials=n_trials, space=self.searched)
         study.pruner = make_pruner(plan.pruner, epochs=plan.epochs)
+        record.write(study, ASKED, Asked(**plan.settings()))
         self._study = study
 
     def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:

@@ -5,30 +5,32 @@ it is checked as a whole, once, and refused in a sentence. A study's are system 
 optuna-dashboard does not show; what a person may want to see of a trial are user attributes.
 """
 
-from studies.record.attributes import FACTS, attributes, is_search, key_of, write_attribute
+from studies.record.confirmation import Candidate, Confirmation
 from studies.record.final import Accuracies, Final, Opening
 from studies.record.study import (
+    ASKED,
     CONFIRMATION,
     DATA_NAME,
+    FACTS,
     FINAL,
     FORMAT,
     ONE_FACTOR,
     OPENINGS,
     REPORT,
-    SETTINGS,
     SOURCE,
     WIDENED,
     Asked,
-    Candidate,
-    Confirmation,
     Facts,
     Kept,
     Protocol,
     Source,
+    attributes,
+    is_search,
+    key_of,
     not_ours,
     read,
     write,
-    write_settings,
+    write_attribute,
     write_source,
 )
 from studies.record.trial import (
@@ -54,6 +56,7 @@ from studies.record.trial import (
 )
 
 __all__ = [
+    "ASKED",
     "CONFIRMATION",
     "COORDINATOR",
     "DATA_NAME",
@@ -64,7 +67,6 @@ __all__ = [
     "OPENINGS",
     "REASON",
     "REPORT",
-    "SETTINGS",
     "SOURCE",
     "WIDENED",
     "Accuracies",
@@ -100,7 +102,6 @@ __all__ = [
     "write_attribute",
     "write_reason",
     "write_seed",
-    "write_settings",
     "write_source",
     "write_trained",
 ]

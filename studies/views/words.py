@@ -39,6 +39,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def metric_words(metric: str) -> str:
+    """Return ``accuracy`` or ``balanced accuracy``."""
+    return metric.replace("_", " ")
+
+
 def roughly(seconds: float) -> str:
     """Return an estimate of a time: ``about 2 min``."""
     if seconds < 50:
@@ -47,11 +52,6 @@ def roughly(seconds: float) -> str:
     if minutes < 60:
         return f"about {minutes} min"
     return f"about {minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
-
-
-def metric_words(metric: str) -> str:
-    """Return ``accuracy`` or ``balanced accuracy``."""
-    return metric.replace("_", " ")
 
 
 def count(number: int, noun: str) -> str:
