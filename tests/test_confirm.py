@@ -242,3 +242,10 @@ def test_a_study_of_confirmation_runs_is_not_confirmed_itself(world):
     runs = load_study(connect(world.url, create=False), runs_name("sweep"))
     with pytest.raises(UserError, match="confirmation runs itself: name the searched one, --study sweep"):
         confirm(runs, backend=InProcess())
+
+
+def test_the_progress_foresees_every_seed_of_all_that_race(world):
+    seen, backend = [], Scripted(noisy(lambda h: 0.84, spread=0.001))
+    confirm(world.study, top=2, n_seeds=4, backend=backend, show=seen.append)
+    assert max(progress.total for progress in seen) == 12
+    assert (seen[-1].finished, seen[-1].total) == (12, 12)

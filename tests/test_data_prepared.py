@@ -4,6 +4,7 @@ import errno
 import json
 import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -246,3 +247,20 @@ def test_processes_that_prepare_at_once_share_one_copy(cache: Path) -> None:
         process.join(30)
     assert [str(folder) for folder in cache.iterdir()] == list(paths)
     Split.open(Path(*paths))
+
+
+class Evil:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return os.rmdir, (self.folder,)
+
+
+def test_nothing_in_the_cache_is_unpickled(cache: Path, tmp_path: Path) -> None:
+    path = shared_split(dataset())
+    (tmp_path / "folder").mkdir()
+    (path / "train_x.npy").write_bytes(pickle.dumps(Evil(tmp_path / "folder")))
+    with pytest.raises(UserError, match="cannot be used"):
+        Split.open(path)
+    assert (tmp_path / "folder").exists()

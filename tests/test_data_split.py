@@ -139,3 +139,11 @@ def test_fingerprint_is_the_stated_sum() -> None:
     for array, kind in ((data.images, "|u1"), (data.labels, "<i8"), (images, "|u1"), (labels, "<i8")):
         text.update(f"|{kind}{array.shape}".encode() + array.tobytes())
     assert data.fingerprint == text.hexdigest()
+
+
+def test_a_split_is_itself_alone_and_shows_no_numbers() -> None:
+    one, two = dataset().split(), dataset().split(seed=0)
+    assert one != two
+    assert len({one, two}) == 2
+    assert "array" not in repr(one)
+    np.testing.assert_array_equal(one.train.x, two.train.x)

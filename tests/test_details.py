@@ -1,6 +1,6 @@
 """Small things that people read: words, ranges and notes, each stated as it should stand there."""
 
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 
 import msgspec
 import numpy as np
@@ -230,3 +230,39 @@ def test_data_go_to_a_cluster_in_pieces_below_what_dask_warns_of() -> None:
     from studies.execution.cluster import _CHUNK_BYTES
 
     assert _CHUNK_BYTES == 4_194_304
+
+
+def test_an_experiment_and_its_function_in_a_notebook_have_the_same_defaults() -> None:
+    import inspect
+
+    from studies.experiments import confirm, effects, report, train
+
+    def defaults(of) -> dict[str, object]:
+        parameters = inspect.signature(of).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+    for function, kind in (
+        (api.confirm, confirm.Confirm),
+        (api.train, train.Train),
+        (api.effects, effects.Effects),
+        (api.report, report.Report),
+    ):
+        one, other = defaults(function), defaults(kind)
+        same = (one.keys() & other.keys()) - {"folder", "see"}
+        assert "n_seeds" in same
+        assert {name: one[name] for name in same} == {name: other[name] for name in same}
+
+
+def test_what_is_put_together_once_is_never_changed() -> None:
+    """Plain data are frozen; what changes says so here."""
+    import importlib
+    import pkgutil
+
+    import fcnet
+    import studies
+
+    names = [m.name for p in (fcnet, studies) for m in pkgutil.walk_packages(p.__path__, f"{p.__name__}.")]
+    found = {k for name in names for k in vars(importlib.import_module(name)).values() if is_dataclass(k)}
+    own = [k for k in found if k.__module__.partition(".")[0] in ("fcnet", "studies")]
+    changing = {k.__name__ for k in own if not k.__dataclass_params__.frozen}
+    assert changing == {"_Array", "_Bytes", "_Dtype", "_Name", "_Record"}

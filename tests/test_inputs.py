@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fcnet import inputs
 from fcnet.data import Normalisation, Part, Split
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.inputs import Axes, mirrored, n_axes
@@ -33,7 +34,7 @@ def make_split(shape=SHAPE, *, n=120, seed=0):
     return Split(*parts, unit, ("a", "b"), "0" * 64, "holdout", 0, image_shape=shape)
 
 
-@pytest.mark.parametrize("shape", [None, SHAPE, (3, 10), (30, 1)])
+@pytest.mark.parametrize("shape", [None, SHAPE, (3, 10), (30, 1), (15, 2)])
 def test_axes_are_the_eigenvectors_of_the_covariance_with_mirror_images(shape):
     x = rows()
     both = x if shape is None else np.concatenate([x, mirrored(x, shape)])
@@ -184,3 +185,12 @@ def test_a_split_in_its_axes_is_kept_and_found_again(tmp_path):
     assert again.principal(30) is again
     with pytest.raises(ValueError, match="the rows themselves are needed"):
         Training(again, Hyperparameters(), epochs=1, seed=0)
+
+
+def test_leading_axes_of_many_are_found_in_single_precision_and_all_of_them_in_double(monkeypatch):
+    taken, eigen = [], inputs._eigen
+    monkeypatch.setattr(inputs, "LEADING", 8)
+    monkeypatch.setattr(inputs, "_eigen", lambda x, dtype: (taken.append(dtype), eigen(x, dtype))[1])
+    for n_features, n_found in ((30, 8), (30, 9), (8, 8)):
+        Axes.fit(rows(60, n_features), None, n_axes=n_found)
+    assert taken == [np.float32, np.float64, np.float64]

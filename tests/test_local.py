@@ -10,7 +10,7 @@ from conftest import job
 
 from fcnet.errors import Diverged
 from fcnet.hyperparameters import Hyperparameters
-from studies.execution.backend import TrainingFailed, WorkerLost
+from studies.execution.backend import TrainingFailed, WorkerLost, cores
 from studies.execution.local import InProcess, ProcessPool
 
 
@@ -123,3 +123,14 @@ def test_a_worker_tells_of_divergence_and_of_errors(split, pool, tmp_path):
         list(t)
     with pytest.raises(TrainingFailed, match="cannot be used"), pool.train(job(tmp_path / "absent")) as t:
         list(t)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
+def test_the_cores_are_those_that_this_process_may_use():
+    before = os.sched_getaffinity(0)
+    assert cores() == len(before)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)

@@ -105,7 +105,8 @@ def test_a_folder_that_cannot_be_written_is_told(sweep, images, tmp_path):
 def test_more_seeds_add_to_what_is_there_and_what_is_there_is_shown(images, url):
     seen, backend = [], ScriptedEpochs()
     options = {"data": str(images), "epochs": 3, "backend": backend}
-    report(url, n_seeds=1, **options)
-    report(url, n_seeds=2, see=lambda seed, epoch: seen.append((seed, epoch.epoch)), **options)
+    for n_seeds in (1, 2):
+        seen.clear()
+        report(url, n_seeds=n_seeds, see=lambda seed, epoch: seen.append((seed, epoch.epoch)), **options)
+        assert seen == [(seed, epoch) for seed in range(n_seeds) for epoch in range(3)]
     assert [job.seed for job in backend.jobs] == [0, 1]
-    assert seen == [(seed, epoch) for seed in (0, 1) for epoch in range(3)]

@@ -108,16 +108,20 @@ def test_a_lost_worker_costs_one_retry_with_the_same_parameters(opened):
     assert sum(state == TrialState.COMPLETE for state in states(opened[1])) == 6
 
 
-def test_trainings_that_keep_failing_end_the_sweep(opened):
+@pytest.mark.parametrize(
+    ("slots", "allowed"), [(1, 5), (2, 5), (6, 12)]
+)  # a machine dies with all its workers
+def test_trainings_that_keep_failing_end_the_sweep(opened, slots, allowed):
     def objective(trial):
         suggest(trial)
         raise TrainingFailed("MemoryError: no room")
 
     with pytest.raises(
         UserError, match="trainings in a row failed, the last one because MemoryError: no room"
-    ):
-        run(opened, objective, total=100, slots=2)
+    ) as told:
+        run(opened, objective, total=100, slots=slots)
     assert TrialState.RUNNING not in states(opened[1])
+    assert allowed <= int(str(told.value).partition(" ")[0]) < allowed + slots
 
 
 def test_failures_that_are_scattered_end_nothing(opened):

@@ -137,3 +137,18 @@ def test_choices_count_as_numbers_and_searched_ranges_are_those_of_the_words():
     searched = within(around(IMAGES, 3072), describe(IMAGES))
     assert searched["components"] == IntDistribution(32, 1024, log=True)
     assert set(axes(searched)) == set(IMAGES) - {"mirror", "schedule"}
+
+
+def test_what_a_sweep_tries_where_nothing_is_said():
+    assert describe(DEFAULT_SPACE) == {
+        "batch_size": "16..256 (log)",
+        "learning_rate": "0.0003..0.1 (log)",
+        "hidden_units": "32..512 (log)",
+        "momentum": "0..0.98",
+        "weight_decay": "1e-06..0.1 (log)",
+        "n_layers": "2..4",
+        "components": "32..1024 (log)",
+        "whitening": "0..1",
+        "mirror": "True",
+        "schedule": "cosine",
+    }

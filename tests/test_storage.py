@@ -15,6 +15,7 @@ from fcnet.errors import UserError
 from studies.storage.database import connect
 from studies.storage.errors import redact
 from studies.storage.ownership import coordinate
+from studies.storage.sqlite import only_one
 from studies.storage.study import load_study, open_study
 
 FACTS = facts(data_name="synthetic", epochs=20, space={"lr": "0.1..1"})
@@ -262,3 +263,8 @@ except UserError as error:
 )
 def test_addresses_are_shown_without_passwords(address, shown):
     assert redact(address) == shown
+
+
+def test_a_note_of_the_holder_that_was_taken_away_is_no_fault(tmp_path):
+    with only_one(tmp_path / "sweep.db"):
+        (tmp_path / "sweep.db.owner").unlink()

@@ -52,7 +52,11 @@ def plain(trial):
 
 @pytest.mark.parametrize("states", [None, (TrialState.COMPLETE,), (TrialState.RUNNING, TrialState.WAITING)])
 @pytest.mark.parametrize(
-    ("named", "after"), [(set(), -1), ({8}, 9), ({8, 9}, 12), (set(range(1000)), 9), (set(), 99)]
+    ("named", "after"),
+    [
+        *((set(), -1), ({8}, 9), ({8, 9}, 12), (set(range(1000)), 9), (set(), 99)),
+        ({*range(9), *range(-1000, -1)}, 9),
+    ],
 )
 def test_the_same_trials_as_optuna_reads(url, states, named, after):
     theirs = RDBStorage(url)

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
+from scipy.optimize import minimize
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from studies.analysis.axis import Axis
-from studies.analysis.surrogate import MAX_TRIALS, MIN_TRIALS, Surrogate
+from studies.analysis.surrogate import MAX_TRIALS, MIN_TRIALS, Surrogate, _plausible_kernels
 from studies.space import DEFAULT_SPACE, axes
 
 Array = NDArray[np.float64]
@@ -159,3 +162,41 @@ def test_grids_are_even_on_the_scale_and_whole_where_they_must_be() -> None:
     np.testing.assert_array_equal(AXES["batch_size"].grid(5), [16, 32, 64, 128, 256])
     np.testing.assert_array_equal(AXES["n_layers"].grid(11), [2, 3, 4])
     assert Axis(3, 3, log=False, whole=True).grid(11) == [3]
+
+
+class Units:
+    """In place of a generator: the first draw is nothing, then follows one unit step per direction."""
+
+    def standard_normal(self, shape: tuple[int, int]) -> Array:
+        return np.eye(*shape, k=1)
+
+
+def test_kernels_are_drawn_around_the_most_plausible_one_as_wide_as_it_is_uncertain() -> None:
+    rng = np.random.default_rng(12)
+    x = rng.random((40, 2))
+    z = np.sin(4 * x[:, 0]) + 0.3 * rng.standard_normal(40)
+    found = np.array([kernel.theta for kernel in _plausible_kernels(x, z, rng=Units())])  # type: ignore[arg-type]
+    fit = GaussianProcessRegressor(
+        ConstantKernel(1.0) * Matern(np.ones(2), nu=2.5) + WhiteKernel(0.1), optimizer=None
+    ).fit(x, z)
+
+    def surprise(theta: Array) -> float:
+        """With log-normal priors: amplitude 1, lengths 1, noise 0.2, of the spreads 2, 1, 1.5."""
+        far = (theta - np.log([1.0, 1.0, 1.0, 0.2])) / [2.0, 1.0, 1.0, 1.5]
+        return float(0.5 * far @ far - fit.log_marginal_likelihood(theta))
+
+    best = minimize(surprise, np.zeros(4), method="Nelder-Mead", options={"xatol": 1e-4, "maxiter": 4000}).x
+    assert found[0] == pytest.approx(best, abs=0.01)
+    steps = found[1:5] - found[0]
+    h, curvature = 0.05 * np.eye(4), np.empty((4, 4))
+    for i in range(4):
+        for j in range(4):
+            corners = [s * t * surprise(best + s * h[i] + t * h[j]) for s in (1, -1) for t in (1, -1)]
+            curvature[i, j] = sum(corners) / (4 * 0.05**2)
+    assert steps.T @ steps == pytest.approx(np.linalg.inv(curvature), rel=0.1, abs=0.01)
+
+
+def test_bands_are_widened_by_what_the_fit_has_learnt_from_the_data() -> None:
+    u = sample(100, np.random.default_rng(13))
+    fit = Surrogate(params_of(u), smooth(u), AXES)
+    assert fit._widen == pytest.approx(np.sqrt(100 / (100 - 2 * len(NAMES) - 2)))

@@ -1,4 +1,4 @@
-"""One competitor in a process of its own: ``python -m benchmarks.competitors NAME search|test FOLDER JSON``."""
+"""One competitor in a process of its own: ``python -m benchmarks.competitors NAME WHAT FOLDER JSON``."""
 
 import importlib
 import json

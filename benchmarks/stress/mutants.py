@@ -1,40 +1,106 @@
 """Change one thing in the program at a time, and see whether its tests notice.
 
-``python -m benchmarks.stress.mutants --number 300 --seed 0 --minutes 60`` draws that many mutants of `fcnet`
+``python -m benchmarks.stress.mutants --number 300 --seed 0 --minutes 180`` draws that many mutants of `fcnet`
 and `studies` from all that cosmic-ray makes (``pip install cosmic-ray``, in whatever environment;
-``--cosmic-ray`` names its command) and runs each in a copy of the tree: against the quick tests that execute
-the changed line, then against the slow ones; against the real program where no test executes it in its own
-process. What became of each is printed at once; ``--again`` passes over those that earlier ones call killed.
+``--cosmic-ray`` names its command) and runs each in a copy of the tree against the tests of its module,
+`TESTS`: the quick ones, then the slow ones. What became of each is printed at once, with the test that
+noticed, or with the line where none did. ``--again`` passes over those that an earlier output calls killed;
+``--list`` shows what is drawn and runs nothing.
 """
 
 import argparse
 import ast
-import json
+import difflib
+import importlib
+import multiprocessing
+import os
 import random
 import re
-import shlex
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from queue import LifoQueue
 from typing import NamedTuple
 
-import coverage
+import pytest
 
 from benchmarks.machine import describe
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PROGRAM = ("tests/test_options.py", "tests/test_cli.py", "tests/test_advised.py")
-NEVER = ("test_style", "test_docs", "test_installed")  # what they notice is not behaviour
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-SECONDS = 1800.0  # for either part of a mutant's tests
+TESTS = {  # the beginning of a module's path: the tests that cover it, the narrowest first
+    "fcnet/data/checks": "data_arrays data_files details",
+    "fcnet/data/cifar10": "data_cifar10 data_archive",
+    "fcnet/data/files": "data_files data_arrays",
+    "fcnet/data/pickles": "data_pickles data_files",
+    "fcnet/data/prepared": "data_prepared data_split",
+    "fcnet/data/split": "data_split data_prepared",
+    "fcnet/data/synthetic": "data_synthetic data_split",
+    "fcnet/data": "data_arrays data_files data_split data_cifar10",
+    "fcnet/inputs": "inputs",
+    "fcnet/layers": "layers trainer",
+    "fcnet/losses": "layers trainer",
+    "fcnet/metrics": "one_factor objective public",
+    "fcnet/model": "model public inputs",
+    "fcnet": "trainer model inputs public details",
+    "studies/analysis/advice": "advice history",
+    "studies/analysis/axis": "details advice surrogate marginals",
+    "studies/analysis/scores": "scores statistics details",
+    "studies/analysis/surrogate": "surrogate marginals",
+    "studies/analysis/thinning": "details history marginals surrogate",
+    "studies/analysis": "verdicts statistics confirm",
+    "studies/choices": "options samplers",
+    "studies/commands/effects": "options effects cli",
+    "studies/commands": "options samplers details cli advised",
+    "studies/dashboard/serving": "serving guard access",
+    "studies/dashboard": "access guard serving",
+    "studies/execution/cluster_worker": "cluster_worker cluster cluster_lost",
+    "studies/execution/cluster": "cluster cluster_lost",
+    "studies/execution/experiment": "runner details honesty",
+    "studies/execution/local": "local runner",
+    "studies/execution/progress": "details",
+    "studies/execution": "details objective runner local honesty interruptions",
+    "studies/experiments/confirm": "confirm verdicts",
+    "studies/experiments/effects": "effects details",
+    "studies/experiments/ledger": "winner honesty",
+    "studies/experiments/marginal": "marginals history details",
+    "studies/experiments/one_factor": "one_factor details effects",
+    "studies/experiments/report": "report details",
+    "studies/experiments/reproduce": "reproduce",
+    "studies/experiments/results": "winner details honesty confirm",
+    "studies/experiments": "honesty winner confirm runner",
+    "studies/program": "details options cli installed",
+    "studies/ranges": "space details advice",
+    "studies/record": "storage_study winner details reproduce",
+    "studies/samplers": "samplers space",
+    "studies/space": "space samplers advice",
+    "studies/storage/artifacts": "winner faults",
+    "studies/storage/bulk": "storage_bulk",
+    "studies/storage/copying": "copy",
+    "studies/storage/ownership": "storage_ownership storage_study runner",
+    "studies/storage/postgres": "postgres postgres_ownership postgres_stopped",
+    "studies/storage/retrying": "storage_retrying storage_ownership",
+    "studies/storage": "storage storage_study storage_ownership faults",
+    "studies/views/effects": "details effects",
+    "studies/views/figures/curves": "one_factor",
+    "studies/views/figures/history": "history details",
+    "studies/views/figures/marginals": "marginals history details",
+    "studies/views/figures/one_factor": "one_factor",
+    "studies/views/figures": "details marginals history",
+    "studies/views/report": "report",
+    "studies/views": "details winner scores honesty cli",
+    "studies": "public honesty details runner",
+}
+PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-n", "0", "--no-cov")
+FORKS = multiprocessing.get_context("fork")  # each run has imported already what others have written
+IMPORTED = "numpy optuna plotly.graph_objects rich.console scipy.stats sklearn.gaussian_process"
+PARTS = ("not slow", "slow")
 
 
 class Mutant(NamedTuple):
@@ -47,7 +113,13 @@ class Mutant(NamedTuple):
 
     def __str__(self) -> str:
         """Return what an output calls it."""
-        return f"{self.module}:{self.row} {self.operator} {self.occurrence}"
+        return f"{self.module}:{self.row} {self.operator.removeprefix('core/')} {self.occurrence}"
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The files of tests that cover it."""
+        names = next(names for start, names in TESTS.items() if self.module.startswith(start))
+        return tuple(f"tests/test_{name}.py" for name in names.split())
 
 
 def main() -> int:
@@ -55,56 +127,49 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", default="", help="modules whose path holds this")
+    parser.add_argument("--minutes", type=float, default=180.0)
+    parser.add_argument(
+        "--limit", type=float, default=300.0, help="seconds for either part of a mutant's tests"
+    )
+    parser.add_argument("--only", default="", help="of those drawn, the ones whose name holds this")
     parser.add_argument("--cosmic-ray", default="cosmic-ray", help="its command")
-    parser.add_argument("--tests", choices=["quick", "slow", "all"], default="all")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="pytest's -m, one after another"
+    )
     parser.add_argument("--again", type=Path, help="an earlier output, whose killed ones are passed over")
+    parser.add_argument("--list", action="store_true", help="show what is drawn, and run nothing")
     args = parser.parse_args()
-    everything = [m for m in mutants(args.cosmic_ray) if args.only in m.module]
+    everything = mutants(args.cosmic_ray)
     chosen = random.Random(args.seed).sample(everything, min(args.number, len(everything)))
-    if args.again:
-        told = args.again.read_text(encoding="utf-8").splitlines()
-        killed = {line.split(" s ")[1] for line in told if line.startswith("killed ")}
-        chosen = [mutant for mutant in chosen if str(mutant) not in killed]
-    end = time.monotonic() + 60 * args.minutes
-    outcomes: Counter[str] = Counter()
+    told = args.again.read_text(encoding="utf-8") if args.again else ""
+    killed = {*re.findall(r"^killed \d+ s (.+) by ", told, re.MULTILINE)} & {*map(str, chosen)}
+    for name in IMPORTED.split():
+        importlib.import_module(name)
+    began, outcomes = time.monotonic(), Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
-        trees: LifoQueue[Path] = LifoQueue()
-        for job in range(args.jobs):
-            trees.put(copied(Path(folder) / str(job)))
-        parts = [
-            executing(Path(folder) / "0", marked)
-            for name, marked in (("quick", "not slow"), ("slow", "slow"))
-            if args.tests in (name, "all")
-        ]
-
-        def run(mutant: Mutant) -> None:
-            began = time.monotonic()
-            if began > end:
-                outcomes["not run"] += 1
-                return
-            tree = trees.get()
-            outcome, difference = "survived", ""
-            try:
-                found = [tests for part in parts if (tests := part(mutant))]
-                for tests in found or [PROGRAM]:
-                    if outcome == "survived":
-                        outcome, difference = tried(mutant, tree, tests, args.cosmic_ray)
-            finally:
-                trees.put(tree)
+        tree = copied(Path(folder))
+        subprocess.run(
+            [sys.executable, "-m", "pytest", *PYTEST, "--collect-only"],  # which compiles all once
+            cwd=tree,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        for mutant in chosen:
+            if args.only not in str(mutant) or str(mutant) in killed:
+                continue
+            if args.list:
+                print(mutant)
+                continue
+            start = time.monotonic()
+            outcome, more = "not run", ""
+            if start < began + 60 * args.minutes:
+                outcome, more = tried(mutant, tree, args.parts, args.limit, args.cosmic_ray)
             outcomes[outcome] += 1
-            survived = f"\n{difference}" if outcome == "survived" else ""
-            print(f"{outcome} {time.monotonic() - began:.0f} s {mutant}{survived}", flush=True)
-
-        began = time.monotonic()
-        with ThreadPoolExecutor(args.jobs) as pool:
-            list(pool.map(run, chosen))
+            print(f"{outcome} {time.monotonic() - start:.0f} s {mutant}{more}", flush=True)
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items()))
-    seconds = time.monotonic() - began
-    print(f"{len(chosen)} of {len(everything)} mutants, seed {args.seed}: {counts}; {seconds:.0f} s")
-    print(describe(["optuna", "numpy"]))
+    passed = f", {len(killed)} killed before" if killed else ""
+    print(f"{len(chosen)} of {len(everything)} mutants, seed {args.seed}: {counts}{passed}")
+    print(f"{time.monotonic() - began:.0f} s; {describe(['optuna', 'numpy'])}")
     return 0
 
 
@@ -140,35 +205,6 @@ def annotations(path: Path) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]
                 )
 
 
-def executing(tree: Path, marked: str) -> Callable[[Mutant], list[str]]:
-    """Run tests once, and return what finds those that execute a mutant, the narrowest first."""
-    command = [*PYTEST, "-m", marked, "--cov-context=test", "--cov-report="]
-    command += [f"--ignore=tests/{stem}.py" for stem in NEVER]
-    subprocess.run(command, cwd=tree, check=False)  # whoever fails in it is found out in `tried`
-    data = coverage.CoverageData(str(tree / ".coverage"))
-    data.read()
-    lines = {
-        str(Path(file).relative_to(tree.resolve())): {
-            line: {re.split(r"[|[]", context)[0] for context in contexts if context}
-            for line, contexts in data.contexts_by_lineno(file).items()
-        }
-        for file in data.measured_files()
-    }
-    width = Counter(test for module in lines.values() for tests in module.values() for test in tests)
-
-    def found(mutant: Mutant) -> list[str]:
-        module = lines.get(mutant.module, {})
-        tree_of_module = ast.parse((ROOT / mutant.module).read_text(encoding="utf-8"))
-        bodies = [node.body for node in ast.walk(tree_of_module) if isinstance(node, ast.FunctionDef)]
-        if any(body[0].lineno <= mutant.row <= (body[-1].end_lineno or 0) for body in bodies):
-            tests = module.get(max((line for line in module if line <= mutant.row), default=0), set())
-        else:  # executed when the module is imported, whoever does that
-            tests = set().union(*module.values())
-        return sorted(tests, key=lambda test: (width[test], test))
-
-    return found
-
-
 def copied(folder: Path) -> Path:
     """Copy what git knows of the tree."""
     names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -179,32 +215,59 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def tried(mutant: Mutant, tree: Path, tests: Sequence[str], command: str) -> tuple[str, str]:
-    """Return what became of a mutant, and how it differs from the original."""
-    test = shlex.join([*PYTEST, "-x", "-n", "0", "--no-cov", *tests])
-    arguments = [mutant.module, mutant.operator, str(mutant.occurrence), test]
+def tried(mutant: Mutant, tree: Path, parts: Sequence[str], limit: float, command: str) -> tuple[str, str]:
+    """Return what became of a mutant, and by which test, or how it differs from the original."""
+    arguments = [command, "apply", mutant.module, mutant.operator, str(mutant.occurrence)]
+    subprocess.run(arguments, cwd=tree, check=True, capture_output=True)
+    original, mutated = ((root / mutant.module).read_text(encoding="utf-8") for root in (ROOT, tree))
     try:
-        done = subprocess.run(
-            [command, "mutate-and-test", *arguments],
-            cwd=tree,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        compile(mutated, mutant.module, "exec")
+        for part in parts:
+            if failed := failing(tree, part, mutant.tests, limit):
+                alone = mutant.tests if failed == "time" else (failed,)
+                if not passes(part, alone, limit / 3):
+                    return "unclear", f": {failed}"
+                return "killed", f" by {failed}"
+    except SyntaxError:
+        return "killed", " by its syntax"
+    finally:
         shutil.copy(ROOT / mutant.module, tree / mutant.module)
-        return "killed", ""
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError:
-        return "not made", done.stderr
-    failed = re.findall(r"^(?:FAILED|ERROR) (tests/[^ \n[]+)", str(answer.get("output")), re.MULTILINE)
-    if failed:  # a test that fails by itself has noticed nothing
-        alone = [*PYTEST, "-n", "0", "--no-cov", failed[0]]
-        if subprocess.run(alone, cwd=tree, capture_output=True, check=False).returncode:
-            return "survived", f"{failed[0]} fails without it too\n{answer.get('diff', '')}"
-    return str(answer["test_outcome"]), str(answer.get("diff", ""))
+    lines = difflib.unified_diff(original.splitlines(), mutated.splitlines(), n=0, lineterm="")
+    return "survived", "".join(f"\n    {line}" for line in lines if re.match(r"[-+](?![-+]{2} )", line))
+
+
+@cache
+def passes(part: str, tests: tuple[str, ...], limit: float) -> bool:
+    """Whether tests pass without a mutant: what fails by itself has noticed nothing."""
+    return not failing(ROOT, part, tests, limit)
+
+
+def failing(tree: Path, part: str, tests: Sequence[str], limit: float) -> str:
+    """Return the first of the tests that fails in a tree, or "time" where they take too long."""
+    with tempfile.NamedTemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        child = FORKS.Process(target=_test, args=(tree, output.name, [*PYTEST, "-m", part, *tests]))
+        child.start()
+        child.join(limit)
+        if child.is_alive():
+            os.killpg(child.pid or 0, signal.SIGKILL)  # with whatever the tests have started
+            child.join()
+            return "time"
+        if child.exitcode in (0, 5):  # 5: all of the tests are of the other part
+            return ""
+        text = output.read()
+    found = re.search(r"^(?:FAILED|ERROR) (tests/[^ \n[]+)", text, re.MULTILINE)
+    return found[1] if found else text[-2000:]
+
+
+def _test(tree: Path, output: str, arguments: list[str]) -> None:
+    os.setsid()
+    with Path(output).open("w", encoding="utf-8") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    os.chdir(tree)
+    sys.path[:] = [path for path in sys.path if path not in ("", str(ROOT))]
+    sys.dont_write_bytecode = True  # it could be taken for another mutant's
+    os._exit(pytest.main(arguments))
 
 
 if __name__ == "__main__":
