@@ -14,8 +14,9 @@ from fcnet.hyperparameters import Hyperparameters
 from fcnet.inputs import mirrored, n_axes
 from fcnet.layers import Array
 from fcnet.losses import decide, encode_targets, loss_of
-from fcnet.metrics import EpochMetrics, score
+from fcnet.metrics import EpochMetrics
 from fcnet.network import Network
+from fcnet.scores import score
 
 # Rows between two looks at whether the logits are still finite.
 _ROWS_PER_CHECK = 1024

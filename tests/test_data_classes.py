@@ -14,8 +14,8 @@ from PIL import Image
 from fcnet.data import Dataset, load
 from fcnet.data.bundled import NAMES
 from fcnet.errors import UsageError
-from fcnet.metrics import confusion, effective_rows, score
 from fcnet.model import Model
+from fcnet.scores import confusion, effective_rows, score
 from studies import record
 from studies.api import confirm, open_study, reproduce, search, train
 from studies.commands import main as program

@@ -15,7 +15,8 @@ from fcnet.data.checks import check_shapes, checked_part, checked_parts, shape_o
 from fcnet.data.form import Form
 from fcnet.data.holdout import FOLDS, holdout_rows, test_rows
 from fcnet.data.split import PROTOCOLS, Normalisation, Part, Split
-from fcnet.metrics import Metric, effective_rows
+from fcnet.metrics import Metric
+from fcnet.scores import effective_rows
 
 Images = NDArray[Any]  # uint8 or float32, (n, n_features)
 Labels = NDArray[np.int64]
@@ -178,7 +179,7 @@ class Dataset:
         return len(self._test[1])
 
     def effective_test_size(self, metric: Metric) -> int:
-        """Return the number of test images that a score is as certain as, see `fcnet.metrics`."""
+        """Return the number of test images that a score is as certain as, see `fcnet.scores`."""
         return effective_rows(metric, self._test[1])
 
     def open_test(self) -> tuple[Images, Labels]:

@@ -1,4 +1,4 @@
-"""Print the class that a saved model gives to each image, or row of a table."""
+"""Print the class that a saved model gives to each image."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from fcnet.data import Dataset
 from fcnet.data.holdout import FOLDS, holdout_rows
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
-from fcnet.metrics import effective_rows, weights
+from fcnet.scores import effective_rows, weights
 from studies import record
 from studies.analysis.budget import margin_of
 from studies.analysis.decisions import compare, still_in_the_race

@@ -17,8 +17,9 @@ from fcnet.data import Dataset
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.losses import decide
-from fcnet.metrics import EpochMetrics, Metric, confusion, score
+from fcnet.metrics import EpochMetrics, Metric
 from fcnet.model import Model
+from fcnet.scores import confusion, score
 from studies import record
 from studies.analysis.scores import proportion_interval
 from studies.execution.experiment import Experiment, Wanted

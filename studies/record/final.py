@@ -25,7 +25,7 @@ class Opening(Struct, frozen=True, kw_only=True):
     configuration : str
         See `configuration_hash`.
     images : int
-        Number of test images, or as many as a balanced accuracy counts, see `fcnet.metrics.effective_rows`.
+        Number of test images, or as many as a balanced accuracy counts, see `fcnet.scores.effective_rows`.
     test_accuracies : list of float or None
         Of each network; None from before the opening until its end.
     ensemble_accuracy : float or None
