@@ -37,6 +37,8 @@ class Training:
         Seeds three independent streams: initial weights, the order of the rows, which of them are mirrored.
     dtype : numpy dtype, default=float32
         float32 for speed, float64 for checks.
+    start : Network, optional
+        What to go on with, velocities included: the `inner` of a training on rows in the same axes.
     check : callable, optional
         Called after about every 1,024 rows; what it raises ends the training within an epoch.
 
@@ -72,6 +74,7 @@ class Training:
         epochs: int,
         seed: int,
         dtype: DTypeLike = np.float32,
+        start: Network | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self.hyperparameters, self.epochs, self.seed = hyperparameters, epochs, seed
@@ -80,7 +83,7 @@ class Training:
         streams = np.random.SeedSequence(seed).spawn(3)
         weights, self._order, self._mirror = (np.random.default_rng(s) for s in streams)
         self._projection, self._x, self._validation = _inputs(split, hyperparameters, self.dtype)
-        self._network = Network(
+        self._network = start or Network(
             hyperparameters,
             n_features=self._x.shape[1],
             n_classes=len(split.class_names),
@@ -91,6 +94,11 @@ class Training:
         self._labels = split.train.labels
         self.right: NDArray[np.bool_] | None = None
         self._loss = loss_of(len(split.class_names))
+
+    @property
+    def inner(self) -> Network:
+        """The network that is trained, on rows as it sees them."""
+        return self._network
 
     @property
     def network(self) -> Network:

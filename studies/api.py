@@ -23,9 +23,8 @@ from studies.execution.experiment import Experiment
 from studies.execution.progress import Progress
 from studies.execution.run import run
 from studies.experiments.data import load_data, load_data_of
-from studies.experiments.search import Plan, Search
+from studies.experiments.search import Plan, prepared
 from studies.record import Confirmation, Final, Protocol
-from studies.samplers import make_pruner, make_sampler
 from studies.storage.database import connect, parse
 from studies.storage.retrying import RetryingStorage
 from studies.storage.study import load_study
@@ -70,6 +69,18 @@ def figure(study: Study) -> Figure:
     return found
 
 
+def export_page(study: Study, path: Path, *, options: str = "") -> None:
+    """Write the page of a sweep as one file that needs no network.
+
+    The commands that it shows name the study by `options`, if that is needed.
+    """
+    from fcnet.writing import write_whole
+    from studies.experiments.overview import overview
+    from studies.views.page import Surroundings, render
+
+    write_whole(path, render(overview(study), Surroundings(options=options)).encode())
+
+
 def open_study(storage: str = "sqlite:///sweep.db", study: str = "sweep") -> Study:
     """Open a study to look at it.
 
@@ -107,8 +118,7 @@ def search(
     ----------
     plan : Plan
     backend : Backend, optional
-        Where training runs; by default a pool of as many processes as there are cores. The same holds for
-        the functions below.
+        Where training runs, here and below; by default in as many processes as there are cores.
     say : callable, optional
         Takes one-line notices for the user.
     show : callable, optional
@@ -127,15 +137,7 @@ def search(
         If the user stopped it; the study is clean and published.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # Errors that need no data come before its download.
-    parse(plan.url)
-    make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)
-    make_pruner(plan.pruner, epochs=plan.epochs)
-    dataset, source = load_data(plan.data, plan.classes, plan.reading, say=say)
-    experiment = Search(plan, dataset, source)
-    if fitting := experiment.fitting():
-        say(fitting)
-    return _run(experiment, connect(plan.url, create=True, say=say), backend, say, show)
+    return _run(prepared(plan, say=say), connect(plan.url, create=True, say=say), backend, say, show)
 
 
 def confirm(
@@ -174,8 +176,6 @@ def train(
 ) -> Final:
     """Train a trial's parameters on all development images into one model, and open the test set.
 
-    See `studies.experiments.train.Train`.
-
     Parameters
     ----------
     study : Study
@@ -205,9 +205,8 @@ def train(
     folder = folder or Path("models") / study.study_name
     make_writable(artifacts)
     experiment = Train(study, number, dataset, source, n_seeds=n_seeds, folder=folder)
-    if price := cost(
-        study, experiment.trial.params, images=dataset.effective_test_size(experiment.facts.metric)
-    ):
+    judged_by = dataset.effective_test_size(experiment.facts.metric)
+    if price := cost(study, experiment.trial.params, images=judged_by):
         warn(price)
     final, runs = _run(experiment, storage_of(study), backend, say, show)
     _, curves = save_figure(learning_curves_figure(runs), Path(final.report).with_suffix(""))

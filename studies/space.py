@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from math import inf
+from math import inf, sqrt
 from typing import Any
 
 from optuna.distributions import (
@@ -152,6 +152,18 @@ def baseline(space: Space, n_features: int) -> Hyperparameters | None:
     if not inside:
         return None
     return replace(BASELINE, components=n_features) if "components" in space else BASELINE
+
+
+def centre(space: Space) -> Hyperparameters:
+    """Return the middle of each range, of a logarithmic one the geometric one, and each first choice."""
+    values: dict[str, Any] = {}
+    for name, d in space.items():
+        if isinstance(d, CategoricalDistribution):
+            values[name] = d.choices[0]
+        else:
+            middle = sqrt(d.low * d.high) if d.log else (d.low + d.high) / 2
+            values[name] = round(middle) if isinstance(d, IntDistribution) else middle
+    return Hyperparameters(**values)
 
 
 def is_baseline(trial: FrozenTrial) -> bool:

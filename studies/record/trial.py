@@ -22,6 +22,7 @@ COORDINATOR = "coordinator"
 _RECORD, _FIXED = "record", "fixed_params"  # system attributes; the second one is Optuna's
 REASON = "reason"
 _RETRY_OF = "retry_of"
+_TAKEN_FROM = "taken_from"
 
 _T = TypeVar("_T")
 
@@ -162,8 +163,11 @@ def _epoch(row: list[float]) -> EpochMetrics:
 
 def write_trained(trial: Trial, left: Trained) -> None:
     """Keep what a training left."""
-    value = {**msgspec.to_builtins(left), "epochs": [astuple(epoch) for epoch in left.epochs]}
-    trial.storage.set_trial_system_attr(trial._trial_id, _RECORD, value)
+    trial.storage.set_trial_system_attr(trial._trial_id, _RECORD, _kept(left))
+
+
+def _kept(left: Trained) -> dict[str, Any]:
+    return {**msgspec.to_builtins(left), "epochs": [astuple(epoch) for epoch in left.epochs]}
 
 
 def reason(trial: FrozenTrial) -> str:
@@ -185,6 +189,20 @@ def retry_of(trial: FrozenTrial) -> int | None:
     """Return the number of the trial that a trial takes up again; None for most."""
     number = trial.user_attrs.get(_RETRY_OF)
     return number if isinstance(number, int) else None
+
+
+def taken_from(trial: FrozenTrial) -> str | None:
+    """Return the study and the number that a trial was taken over from; None for most."""
+    found = trial.user_attrs.get(_TAKEN_FROM)
+    return found if isinstance(found, str) else None
+
+
+def taken_attrs(
+    wished: Wish, left: Trained | None, *, origin: str, why: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return user and system attributes of a trial that is taken over from elsewhere."""
+    user = {**kept_wish(wished), _TAKEN_FROM: origin, **({REASON: why} if why else {})}
+    return user, {} if left is None else {_RECORD: _kept(left)}
 
 
 def retry_attrs(trial: FrozenTrial) -> dict[str, Any]:
