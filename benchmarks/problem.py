@@ -21,7 +21,8 @@ def in_memory(split: Split, n_rows: int | None = None, n_features: int | None = 
     def copy(part: Part) -> Part:
         return Part(np.array(part.x[:n_rows, :n_features], order="C"), np.array(part.labels[:n_rows]))
 
-    return replace(split, train=copy(split.train), validation=copy(split.validation))
+    axes = split.axes if n_features is None else None
+    return replace(split, train=copy(split.train), validation=copy(split.validation), axes=axes)
 
 
 def arrays(split: Split) -> tuple[Rows, Classes, Rows, Classes]:

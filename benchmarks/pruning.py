@@ -43,7 +43,7 @@ def record(data: str, file: Path, *, n_random: int, n_best: int, n_seeds: int, w
     """Train random configurations and the baseline, then the best on fresh seeds, and keep every curve."""
     dataset = load(data)
     n_features = dataset.images.shape[1]
-    space = fitted(DEFAULT_SPACE, n_features, images=dataset.are_images)
+    space = fitted(DEFAULT_SPACE, n_features, image_shape=dataset.image_shape, n_rows=len(dataset.labels))
     study = optuna.create_study(sampler=make_sampler("random", seed=0, n_trials=0, space=space))
     proposed = around(space, n_features)
     configurations = [BASELINE] + [suggest(study.ask(), proposed) for _ in range(n_random - 1)]

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import fcnet.data
@@ -21,6 +21,7 @@ from benchmarks import machine, tables
 from benchmarks.peers import OURS, PEERS
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.inputs import n_axes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -63,7 +64,11 @@ def installed(peers: list[str]) -> list[str]:
 def run(options: argparse.Namespace) -> dict[str, object]:
     """Measure round by round until the repeats are done or the time is up; keep what is there on disk."""
     end = time.monotonic() + 60 * options.budget_minutes
-    folder = fcnet.data.shared_split(fcnet.data.load(options.data))
+    dataset = fcnet.data.load(options.data)
+    folder = fcnet.data.shared_split(dataset)
+    principal = fcnet.data.shared_split(
+        dataset, n_axes=n_axes(Hyperparameters(components=options.components), dataset.images.shape[1])
+    )
     shape = fcnet.data.Split.open(folder).train.x.shape
     peers = installed(list(dict.fromkeys([OURS, *options.peers])))
     measurements: list[dict[str, object]] = []
@@ -83,8 +88,11 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         if time.monotonic() > end:
             print(f"The time was up after {i} of {len(plan)} measurements.", file=sys.stderr)
             break
-        arguments = [peer, f"--folder={folder}", f"--epochs={options.epochs}", f"--seed={repeat}"]
-        arguments.append(f"--hyperparameters={json.dumps(asdict(CONFIGURATIONS[configuration]))}")
+        h, rows = CONFIGURATIONS[configuration], folder
+        if peer == OURS:
+            h, rows = replace(h, components=options.components), principal
+        arguments = [peer, f"--folder={rows}", f"--epochs={options.epochs}", f"--seed={repeat}"]
+        arguments.append(f"--hyperparameters={json.dumps(asdict(h))}")
         result = measure(arguments, timeout=max(1.0, end - time.monotonic()))
         measurements.append({"configuration": configuration, "peer": peer, "repeat": repeat, **result})
         outcome = result.get("error") or f"{result.get('seconds', 0):.1f} s"
@@ -109,6 +117,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--peers", nargs="+", choices=PEERS, default=list(PEERS), help="beside fcnet itself (default: all)"
+    )
+    parser.add_argument(
+        "--components", type=int, help="principal inputs that fcnet takes; the peers take all (default: all)"
     )
     parser.add_argument(
         "--repeats", type=int, default=3, help="rounds over everything (default: %(default)s)"

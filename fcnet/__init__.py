@@ -4,17 +4,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fcnet.classifier import FullyConnectedClassifier
     from fcnet.data import Dataset, Split, load
     from fcnet.hyperparameters import Hyperparameters
     from fcnet.model import Model
     from fcnet.network import Network
     from fcnet.trainer import Training
 
-__all__ = ["Dataset", "Hyperparameters", "Model", "Network", "Split", "Training", "load"]
+__all__ = [
+    "Dataset",
+    "FullyConnectedClassifier",
+    "Hyperparameters",
+    "Model",
+    "Network",
+    "Split",
+    "Training",
+    "load",
+]
 
-# A name is imported when it is asked for: whoever needs an error alone does not wait for SciPy.
+# A name is imported when it is asked for: whoever needs an error alone waits for no SciPy.
 _MODULES = {
     "Dataset": "fcnet.data",
+    "FullyConnectedClassifier": "fcnet.classifier",
     "Hyperparameters": "fcnet.hyperparameters",
     "Model": "fcnet.model",
     "Network": "fcnet.network",

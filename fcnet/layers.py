@@ -29,6 +29,7 @@ def _has_avx512(config: Mapping[str, Any]) -> bool:
 
 # OpenBLAS has kernels for AVX-512 that do without the usual copies of both operands, up to so many products.
 _SMALL_PRODUCT = 1_000_000 if _has_avx512(np.show_config("dicts")) else 0
+_STATE = ("biases", "_w", "_scale", "_v", "_velocity_scale", "_bias_velocity")  # of a layer in training
 _NARROWEST_SLICE = 64  # below it, there are more calls than they save
 
 
@@ -105,6 +106,14 @@ class Linear:
         self._taken = Buffer(1, dtype)
         self._x: Array = np.empty((1, 0, fan_in), dtype)
         self._gradient: Array = np.empty((0, fan_out), dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out buffers, and BLAS, which cannot be pickled."""
+        return {name: getattr(self, name) for name in ("fan_in", "fan_out", "dtype", *_STATE)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Linear.__init__(self, state["fan_in"], state["fan_out"], rng=None, dtype=state["dtype"])
+        self.__dict__.update(state)
 
     @property
     def weights(self) -> Array:
@@ -253,6 +262,10 @@ class ReLU:
 
     def __init__(self) -> None:
         self._out: Array = np.empty((0, 0))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was the last output."""
+        return {"_out": np.empty((0, 0))}
 
     def forward(self, z: Array) -> Array:
         """Return ``max(0, z)``, shape (n, m), in the memory of `z`, shape (n, m)."""

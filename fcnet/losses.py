@@ -1,12 +1,14 @@
-"""The loss, sigmoid cross-entropy on logits; what logits say of a class, of one network and of several."""
+"""The losses on logits, sigmoid and softmax cross-entropy; what logits of one or several networks say."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit
+from scipy.special import expit, log_expit, log_softmax, softmax
 
 Array = NDArray[np.floating[Any]]
+Kind = Literal["sigmoid", "softmax"]
+"""What logits are: "sigmoid", each column against the rest, or "softmax", all columns against each other."""
 
 
 class SigmoidCrossEntropy:
@@ -52,6 +54,55 @@ class SigmoidCrossEntropy:
         """Do nothing: there are no parameters."""
 
 
+class SoftmaxCrossEntropy:
+    """Softmax cross-entropy of K > 2 columns of logits, the mean over rows, in nats."""
+
+    def forward(self, logits: Array, targets: Array) -> float:
+        """Return the loss, finite for any finite logit.
+
+        ``-sum_k y_k log(softmax(z)_k)``, by way of logarithms.
+
+        Parameters
+        ----------
+        logits, targets : ndarray, shape (n, K)
+
+        Returns
+        -------
+        float
+            Nats.
+        """
+        self._logits, self._targets = logits, targets
+        logarithms = log_softmax(logits, axis=1)
+        return float(-(logarithms * targets).sum(axis=1).mean(dtype=np.float64))
+
+    def backward(self) -> Array:
+        """Return the gradient by the logits of the last ``forward``, shape (n, K)."""
+        return self.gradient(self._logits, self._targets)
+
+    @staticmethod
+    def gradient(logits: Array, targets: Array) -> Array:
+        """Return ``(softmax(z) - y) / n``, shape (n, K), without the loss's own value."""
+        gradient: Array = logits - logits.max(axis=1, keepdims=True)
+        np.exp(gradient, out=gradient)
+        gradient /= gradient.sum(axis=1, keepdims=True)
+        gradient -= targets
+        gradient *= 1.0 / len(gradient)
+        return gradient
+
+    def step(self, learning_rate: float, momentum: float, weight_decay: float) -> None:
+        """Do nothing: there are no parameters."""
+
+
+def kind_of(n_classes: int) -> Kind:
+    """Return what a network of so many classes is trained with."""
+    return "sigmoid" if n_classes == 2 else "softmax"
+
+
+def loss_of(n_classes: int) -> SigmoidCrossEntropy | SoftmaxCrossEntropy:
+    """Return the loss that a network of so many classes is trained with."""
+    return SigmoidCrossEntropy() if kind_of(n_classes) == "sigmoid" else SoftmaxCrossEntropy()
+
+
 def encode_targets(labels: NDArray[np.integer[Any]], n_classes: int, dtype: np.dtype[Any]) -> Array:
     """Turn labels (n,) in 0..n_classes-1 into targets: (n, 1) for two classes, else (n, n_classes)."""
     if n_classes == 2:
@@ -61,23 +112,37 @@ def encode_targets(labels: NDArray[np.integer[Any]], n_classes: int, dtype: np.d
     return targets
 
 
-def pool(logits: Array) -> Array:
+def pool(logits: Array, kind: Kind) -> Array:
     """Return the logits of the mean probability of several networks, shape (n, n_columns).
 
-    ``log(p / (1 - p))`` with ``p = mean(sigmoid(z_k))`` over the networks k (Lakshminarayanan et al. 2017,
-    arXiv:1612.01474), by way of logarithms: finite and exact where a probability would be rounded to 0 or 1.
-    Those of a single network stay as they are.
+    Of sigmoids, ``log(p / (1 - p))`` with ``p = mean(sigmoid(z_k))`` over the networks k; of softmaxes,
+    ``log(mean(softmax(z_k)))`` (Lakshminarayanan et al. 2017, arXiv:1612.01474). By way of logarithms: finite
+    and exact where a probability would be rounded to 0 or 1. Those of a single network stay as they are.
 
     Parameters
     ----------
     logits : ndarray, shape (n_networks, n, n_columns)
+    kind : {"sigmoid", "softmax"}
     """
     if len(logits) == 1:
         single: Array = logits[0]
         return single
     z = logits.astype(np.float64)
+    if kind == "softmax":
+        return np.asarray(np.logaddexp.reduce(log_softmax(z, axis=2), axis=0) - np.log(len(z)))
     pooled: Array = np.logaddexp.reduce(log_expit(z), axis=0) - np.logaddexp.reduce(log_expit(-z), axis=0)
     return pooled
+
+
+def probabilities(logits: Array, kind: Kind) -> Array:
+    """Return the probability of each class, shape (n, K), of logits, shape (n, 1) for two classes or (n, K).
+
+    Of sigmoids of more than two classes each is judged against the rest: a row need not add up to 1.
+    """
+    if kind == "softmax":
+        return np.asarray(softmax(logits, axis=1))
+    p: Array = expit(logits)
+    return np.hstack([1 - p, p]) if logits.shape[1] == 1 else p
 
 
 def decide(logits: Array) -> NDArray[np.intp]:

@@ -11,12 +11,12 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
-from scipy.special import expit
 
 from fcnet.data import Normalisation
+from fcnet.data.form import Form, form_from, form_text
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
-from fcnet.losses import decide, pool
+from fcnet.losses import Kind, decide, kind_of, pool, probabilities
 from fcnet.network import Network
 from fcnet.writing import write_whole
 
@@ -46,6 +46,10 @@ class Model:
         Of each network's training.
     epochs : int
         Of each training.
+    form : TableForm, ImageForm or None
+        How rows come from files, if these are no plain arrays.
+    one_against_rest : bool, default=False
+        Whether more than two classes were trained one against the rest, as versions before 0.2 did.
 
     Examples
     --------
@@ -74,6 +78,8 @@ class Model:
     data_fingerprint: str
     seeds: tuple[int, ...]
     epochs: int
+    form: Form | None = None
+    one_against_rest: bool = False
 
     @classmethod
     def average(cls, models: Sequence["Model"]) -> "Model":
@@ -96,25 +102,30 @@ class Model:
     def _common(self) -> tuple[object, ...]:
         """Return what models that are averaged have in common."""
         mean, scale = self.normalisation.mean.tobytes(), self.normalisation.scale.tobytes()
-        facts = (self.class_names, self.hyperparameters, self.data_fingerprint, self.epochs)
-        return (mean, scale, self.networks[0].dtype, *facts)
+        facts = (self.class_names, self.hyperparameters, self.data_fingerprint, self.epochs, self.form)
+        return (mean, scale, self.networks[0].dtype, self.one_against_rest, *facts)
 
     def logits(self, images: NDArray[Any]) -> NDArray[Any]:
         """Return each network's logits, (n_networks, n, n_outputs), of raw images, (n, n_features)."""
         x = self.normalisation.apply(images)
         return np.stack([network.logits(x) for network in self.networks])
 
-    def probabilities(self, images: NDArray[Any]) -> NDArray[Any]:
-        """Return the mean probability of each class, shape (n, n_classes), of raw images (n, n_features).
+    @property
+    def kind(self) -> Kind:
+        """What the logits are."""
+        return "sigmoid" if self.one_against_rest else kind_of(len(self.class_names))
 
-        Of more than two classes each is judged against the rest: a row need not add up to 1.
-        """
-        p: NDArray[Any] = expit(pool(self.logits(images)))
-        return np.hstack([1 - p, p]) if len(self.class_names) == 2 else p
+    def pooled(self, logits: NDArray[Any]) -> NDArray[Any]:
+        """Return the logits of all networks as one, (n, n_outputs), of `logits`."""
+        return pool(logits, self.kind)
+
+    def probabilities(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Return the mean probability of each class, shape (n, n_classes), of raw images (n, n_features)."""
+        return probabilities(self.pooled(self.logits(images)), self.kind)
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.intp]:
         """Return the label, shape (n,), of each raw image, shape (n, n_features)."""
-        return decide(pool(self.logits(images)))
+        return decide(self.pooled(self.logits(images)))
 
     def save(self, path: Path) -> None:
         """Write the model; the file appears whole or not at all.
@@ -138,6 +149,10 @@ class Model:
             "seeds": json.dumps(self.seeds),
             "epochs": str(self.epochs),
         }
+        if self.kind == "softmax":
+            metadata["loss"] = "softmax"
+        if self.form is not None:
+            metadata["form"] = form_text(self.form)
         write_whole(path, _in_order(save_tensors(tensors, metadata)))
 
     @classmethod
@@ -178,6 +193,9 @@ class Model:
             raise ValueError("seeds must be whole numbers")
         hyperparameters = Hyperparameters(**json.loads(metadata["hyperparameters"]))
         class_names = tuple(str(name) for name in json.loads(metadata["class_names"]))
+        form = form_from(metadata["form"]) if "form" in metadata else None
+        if form is not None and form.n_features != len(mean):
+            raise ValueError("the form does not fit")
         _check_shapes(tensors, hyperparameters, len(seeds), n_features=len(mean), n_classes=len(class_names))
         if (
             mean.ndim != 1
@@ -195,6 +213,8 @@ class Model:
             data_fingerprint=str(metadata["data_fingerprint"]),
             seeds=tuple(seeds),
             epochs=int(metadata["epochs"]),
+            form=form,
+            one_against_rest=len(class_names) > 2 and metadata.get("loss") != "softmax",
         )
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from fcnet.errors import Diverged
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.inputs import mirrored, n_axes
 from fcnet.layers import Array
-from fcnet.losses import SigmoidCrossEntropy, decide, encode_targets
-from fcnet.metrics import EpochMetrics
+from fcnet.losses import decide, encode_targets, loss_of
+from fcnet.metrics import EpochMetrics, score
 from fcnet.network import Network
 
 # Rows between two looks at whether the logits are still finite.
@@ -36,6 +36,15 @@ class Training:
         Seeds three independent streams: initial weights, the order of the rows, which of them are mirrored.
     dtype : numpy dtype, default=float32
         float32 for speed, float64 for checks.
+    start : Network, optional
+        What to go on with, velocities included: the `inner` of a training on rows in the same axes.
+    check : callable, optional
+        Called after about every 1,024 rows; what it raises ends the training within an epoch.
+
+    Attributes
+    ----------
+    right : ndarray of bool, shape (n_validation,), or None
+        Which validation images the last epoch got right; None before it, and without a validation part.
 
     Raises
     ------
@@ -64,13 +73,16 @@ class Training:
         epochs: int,
         seed: int,
         dtype: DTypeLike = np.float32,
+        start: Network | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.hyperparameters, self.epochs, self.seed = hyperparameters, epochs, seed
+        self._check = check
         self.dtype = np.dtype(dtype)
         streams = np.random.SeedSequence(seed).spawn(3)
         weights, self._order, self._mirror = (np.random.default_rng(s) for s in streams)
         self._projection, self._x, self._validation = _inputs(split, hyperparameters, self.dtype)
-        self._network = Network(
+        self._network = start or Network(
             hyperparameters,
             n_features=self._x.shape[1],
             n_classes=len(split.class_names),
@@ -79,7 +91,13 @@ class Training:
             variance=2.0 / split.n_features,
         )
         self._labels = split.train.labels
-        self._loss = SigmoidCrossEntropy()
+        self.right: NDArray[np.bool_] | None = None
+        self._loss = loss_of(len(split.class_names))
+
+    @property
+    def inner(self) -> Network:
+        """The network that is trained, on rows as it sees them."""
+        return self._network
 
     @property
     def network(self) -> Network:
@@ -100,7 +118,7 @@ class Training:
             with np.errstate(over="ignore", invalid="ignore"):
                 train_loss, train_accuracy = self._run_epoch(epoch)
                 self._network.fold()
-                validation_loss, validation_accuracy = self._evaluate(self._validation)
+                validation_loss, validation_accuracy, balanced = self._evaluate(self._validation)
                 objective = train_loss + self.hyperparameters.weight_decay * self._network.penalty
             yield EpochMetrics(
                 epoch=epoch,
@@ -110,6 +128,7 @@ class Training:
                 validation_loss=validation_loss,
                 validation_accuracy=validation_accuracy,
                 seconds=time.perf_counter() - start,
+                validation_balanced_accuracy=balanced,
             )
 
     def _run_epoch(self, epoch: int) -> tuple[float, float]:
@@ -135,7 +154,8 @@ class Training:
                 if not np.isfinite(logits[checked:stop]).all():
                     raise Diverged(f"the training diverged in epoch {epoch}: its logits are no longer finite")
                 checked = stop
-        return self._loss.forward(logits, targets), _accuracy(logits, labels)
+                self._check()
+        return self._loss.forward(logits, targets), score("accuracy", decide(logits), labels)
 
     def _rates(self, epoch: int) -> list[float]:
         """Return the learning rate of each step of an epoch."""
@@ -145,11 +165,13 @@ class Training:
         turn = math.pi / (steps * self.epochs)
         return [0.5 * h.learning_rate * (1.0 + math.cos(turn * (epoch * steps + i))) for i in range(steps)]
 
-    def _evaluate(self, part: Part | None) -> tuple[float, float]:
+    def _evaluate(self, part: Part | None) -> tuple[float, float, float]:
         if part is None:
-            return np.nan, np.nan
-        logits = self._network.logits(part.x)
-        return self._loss.forward(logits, self._targets(part.labels)), _accuracy(logits, part.labels)
+            return np.nan, np.nan, np.nan
+        logits, labels = self._network.logits(part.x), part.labels
+        loss, predicted = self._loss.forward(logits, self._targets(labels)), decide(logits)
+        self.right = predicted == labels
+        return loss, score("accuracy", predicted, labels), score("balanced_accuracy", predicted, labels)
 
     def _targets(self, labels: NDArray[np.integer[Any]]) -> Array:
         return encode_targets(labels, self._network.n_classes, self.dtype)
@@ -177,7 +199,3 @@ def _inputs(
     if validation is not None:
         validation = Part(validation.x[:, :c] * scale, validation.labels)
     return split.axes.directions[:, :c] * scale, x, validation
-
-
-def _accuracy(logits: Array, labels: NDArray[np.integer[Any]]) -> float:
-    return float(np.mean(decide(logits) == labels))

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from studies.api import confirm, effects, figure, open_study, report, reproduce, search, train
+    from studies.experiments.estimator import best_estimator
     from studies.experiments.results import summarise
     from studies.experiments.search import Plan, advise
 
 __all__ = [
     "Plan",
     "advise",
+    "best_estimator",
     "confirm",
     "effects",
     "figure",
@@ -26,6 +28,7 @@ __all__ = [
 _ELSEWHERE = {
     "Plan": "studies.experiments.search",
     "advise": "studies.experiments.search",
+    "best_estimator": "studies.experiments.estimator",
     "summarise": "studies.experiments.results",
 }
 

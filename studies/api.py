@@ -15,6 +15,7 @@ import optuna
 from optuna.storages import _CachedStorage
 from optuna.study import Study
 
+from fcnet.data import Reading
 from fcnet.errors import UserError
 from fcnet.metrics import EpochMetrics
 from studies.execution.backend import Backend, cores
@@ -22,9 +23,8 @@ from studies.execution.experiment import Experiment
 from studies.execution.progress import Progress
 from studies.execution.run import run
 from studies.experiments.data import load_data, load_data_of
-from studies.experiments.search import Plan, Search
+from studies.experiments.search import Plan, prepared
 from studies.record import Confirmation, Final, Protocol
-from studies.samplers import make_pruner, make_sampler
 from studies.storage.database import connect, parse
 from studies.storage.retrying import RetryingStorage
 from studies.storage.study import load_study
@@ -69,6 +69,18 @@ def figure(study: Study) -> Figure:
     return found
 
 
+def export_page(study: Study, path: Path, *, options: str = "") -> None:
+    """Write the page of a sweep as one file that needs no network.
+
+    The commands that it shows name the study by `options`, if that is needed.
+    """
+    from fcnet.writing import write_whole
+    from studies.experiments.overview import overview
+    from studies.views.page import Surroundings, render
+
+    write_whole(path, render(overview(study), Surroundings(options=options)).encode())
+
+
 def open_study(storage: str = "sqlite:///sweep.db", study: str = "sweep") -> Study:
     """Open a study to look at it.
 
@@ -106,8 +118,7 @@ def search(
     ----------
     plan : Plan
     backend : Backend, optional
-        Where training runs; by default a pool of as many processes as there are cores. The same holds for
-        the functions below.
+        Where training runs, here and below; by default in as many processes as there are cores.
     say : callable, optional
         Takes one-line notices for the user.
     show : callable, optional
@@ -126,13 +137,7 @@ def search(
         If the user stopped it; the study is clean and published.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # Errors that need no data come before its download.
-    parse(plan.url)
-    make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)
-    make_pruner(plan.pruner, epochs=plan.epochs)
-    dataset, source = load_data(plan.data, plan.classes, say=say)
-    experiment = Search(plan, dataset, source)
-    return _run(experiment, connect(plan.url, create=True, say=say), backend, say, show)
+    return _run(prepared(plan, say=say), connect(plan.url, create=True, say=say), backend, say, show)
 
 
 def confirm(
@@ -171,8 +176,6 @@ def train(
 ) -> Final:
     """Train a trial's parameters on all development images into one model, and open the test set.
 
-    See `studies.experiments.train.Train`.
-
     Parameters
     ----------
     study : Study
@@ -202,7 +205,8 @@ def train(
     folder = folder or Path("models") / study.study_name
     make_writable(artifacts)
     experiment = Train(study, number, dataset, source, n_seeds=n_seeds, folder=folder)
-    if price := cost(study, experiment.trial.params, images=dataset.test_size):
+    judged_by = dataset.effective_test_size(experiment.facts.metric)
+    if price := cost(study, experiment.trial.params, images=judged_by):
         warn(price)
     final, runs = _run(experiment, storage_of(study), backend, say, show)
     _, curves = save_figure(learning_curves_figure(runs), Path(final.report).with_suffix(""))
@@ -216,6 +220,7 @@ def effects(
     *,
     data: str = "auto",
     classes: Sequence[str] = ("airplane", "ship"),
+    reading: Reading = Reading(),  # frozen
     protocol: Protocol = "holdout",
     epochs: int = 20,
     n_seeds: int = 5,
@@ -227,7 +232,7 @@ def effects(
     from studies.experiments.effects import Effects
 
     parse(storage)
-    dataset, source = load_data(data, classes, say=say)
+    dataset, source = load_data(data, classes, reading, say=say)
     experiment = Effects(study, dataset, source, protocol=protocol, epochs=epochs, n_seeds=n_seeds)
     return _run(experiment, connect(storage, create=True, say=say), backend, say, show)
 
@@ -238,6 +243,7 @@ def report(
     *,
     data: str = "auto",
     classes: Sequence[str] = ("airplane", "ship"),
+    reading: Reading = Reading(),  # frozen
     protocol: Protocol = "report",
     epochs: int = 20,
     n_seeds: int = 1,
@@ -250,7 +256,7 @@ def report(
     from studies.experiments.report import Report
 
     parse(storage)
-    dataset, source = load_data(data, classes, say=say)
+    dataset, source = load_data(data, classes, reading, say=say)
     experiment = Report(study, dataset, source, protocol=protocol, epochs=epochs, n_seeds=n_seeds, see=see)
     return _run(experiment, connect(storage, create=True, say=say), backend, say, show)
 

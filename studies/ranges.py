@@ -1,6 +1,7 @@
 """A search space in words: as it is typed, as a study keeps it, as sentences name it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from optuna.distributions import (
@@ -12,7 +13,7 @@ from optuna.distributions import (
 
 from fcnet.errors import UsageError
 from fcnet.hyperparameters import Hyperparameters
-from studies.space import CHOICES, DEFAULT_SPACE, Space
+from studies.space import CHOICES, DEFAULT_SPACE, Space, centre
 
 
 def narrowed(ranges: Sequence[str]) -> Space:
@@ -63,6 +64,73 @@ def narrowed(ranges: Sequence[str]) -> Space:
     return space
 
 
+def fixed(values: Sequence[str]) -> Sequence[str]:
+    """Return what ``--fix`` was given, once it is seen to name one value each, for `narrowed`.
+
+    Raises
+    ------
+    UsageError
+        If one names several.
+    """
+    for text in values:
+        if ":" in text or "," in text:
+            raise UsageError(f"--fix {text} names more than one value: write --range {text}")
+    return values
+
+
+def point(text: str) -> dict[str, Any]:
+    """Return the hyperparameters of ``NAME=VALUE,...``.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read, or holds a value that no training takes.
+    """
+    found: dict[str, Any] = {}
+    for word in text.split(","):
+        name, _, value = word.partition("=")
+        if name not in DEFAULT_SPACE or name in found:
+            known = f"there are {', '.join(DEFAULT_SPACE)}"
+            why = "is named twice" if name in found else f"is no hyperparameter; {known}"
+            raise UsageError(f"--try {text}: {name!r} {why}")
+        try:
+            found[name] = _value(name, value)
+            Hyperparameters(**{name: found[name]})
+        except ValueError as error:
+            raise UsageError(f"--try {text} cannot be used ({error}): write NAME=VALUE,...") from error
+    return found
+
+
+def _value(name: str, word: str) -> Any:
+    if name in CHOICES:
+        by_word = {str(choice): choice for choice in CHOICES[name]}
+        if word not in by_word:
+            raise ValueError(f"{name} is {word!r}, but it must be one of {', '.join(by_word)}")
+        return by_word[word]
+    return int(word) if isinstance(DEFAULT_SPACE[name], IntDistribution) else float(word)
+
+
+def at(text: str, space: Space) -> Hyperparameters:
+    """Return the point of ``NAME=VALUE,...`` in a space; what is not named is in the middle of its range.
+
+    Raises
+    ------
+    UsageError
+        If it lies outside of the space, or as `point` does.
+    """
+    found = point(text)
+    for name, value in found.items():
+        d = space[name]
+        if (isinstance(d, CategoricalDistribution) and value not in d.choices) or not d._contains(
+            d.to_internal_repr(value)
+        ):
+            raise UsageError(
+                f"--try {text}: {name}={value} lies outside of what is searched, {describe({name: d})[name]}:"
+                " widen it with --range"
+            )
+    return replace(centre(space), **found)
+
+
 def describe(space: Space) -> dict[str, str]:
     """Return each range as text, for the facts that a study keeps and the sentences that name them."""
     return {
@@ -71,6 +139,20 @@ def describe(space: Space) -> dict[str, str]:
         else f"{d.low:g}..{d.high:g}{' (log)' if d.log else ''}"
         for name, d in space.items()
     }
+
+
+def fitting(asked: Space, fitted: Space, n_rows: int, n_features: int) -> str | None:
+    """Say which ranges follow the data and not the defaults; None if none does."""
+    was, words = describe(asked), describe(fitted)
+    changed = [f"{name} {text}" for name, text in words.items() if text != was[name] and name != "mirror"]
+    sentences = []
+    if changed:
+        sentences.append(f"Ranges fitted to {n_rows:,} rows of {n_features:,} values: {', '.join(changed)}.")
+    if words.get("mirror") == "False, True" != was["mirror"]:
+        sentences.append(
+            "Images are tried with and without mirror images; --range mirror=False leaves these out."
+        )
+    return " ".join(sentences) or None
 
 
 def ranges(words: Mapping[str, str]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The search space: which values of the hyperparameters a sweep tries."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from math import inf
+from math import inf, sqrt
 from typing import Any
 
 from optuna.distributions import (
@@ -37,6 +37,8 @@ DEFAULT_SPACE: Space = {
 
 BASELINE = Hyperparameters()
 """The course report's own configuration: trial 0 of every study."""
+
+_PHOTOGRAPHS = (3, 32, 32)  # shape of an image of CIFAR-10
 
 # How the network sees its images; the report knew none of these, and may lie outside of what is searched.
 _INPUTS = ("components", "whitening", "mirror", "schedule")
@@ -83,23 +85,47 @@ def suggest(trial: BaseTrial, space: Space = DEFAULT_SPACE) -> Hyperparameters:
     return Hyperparameters(**values)
 
 
-def fitted(space: Space, n_features: int, *, images: bool) -> Space:
-    """Return a space for rows of so many features.
+def fitted(
+    space: Space, n_features: int, *, image_shape: Sequence[int] | None, n_rows: int = 10_000
+) -> Space:
+    """Return a space for rows of so many features; a range that is no default one is only cut short.
+
+    Batches are to be many, and principal inputs no more than there can be. Mirror images are shown where the
+    data are like CIFAR-10's, photographs of 3 x 32 x 32 values; of other images it is not known whether a
+    mirror image has the same class, and both are tried.
+
+    Parameters
+    ----------
+    space : Space
+    n_features : int
+    image_shape : sequence of int or None
+        Of an image, if rows are images.
+    n_rows : int
+        Of the development part, a fifth of which is held out.
 
     Raises
     ------
     UsageError
         If it holds mirror images only, and rows are no images.
     """
-    found = dict(space)
+    found, n_train = dict(space), max(1, 4 * n_rows // 5)
     components, mirror = found.get("components"), found.get("mirror")
     if isinstance(components, IntDistribution):
-        low, high = (min(bound, n_features) for bound in (components.low, components.high))
-        found["components"] = IntDistribution(low, high, log=True)
-    if isinstance(mirror, CategoricalDistribution) and not images:
-        if mirror is not DEFAULT_SPACE["mirror"] and False not in mirror.choices:
-            raise UsageError("--range mirror=True: the data are no images; write --range mirror=False")
-        found["mirror"] = CategoricalDistribution((False,))
+        is_default = components == DEFAULT_SPACE["components"]
+        low = min(components.low, max(1, n_features // 4) if is_default else n_features)
+        most = min(n_features, n_train) if is_default else n_features
+        found["components"] = IntDistribution(low, max(low, min(components.high, most)), log=True)
+    if found.get("batch_size") == DEFAULT_SPACE["batch_size"]:
+        low, high = min(16, max(4, n_train // 64)), min(256, max(BASELINE.batch_size, n_train // 8))
+        found["batch_size"] = IntDistribution(low, high, log=True)
+    if isinstance(mirror, CategoricalDistribution):
+        is_default = mirror is DEFAULT_SPACE["mirror"]
+        if image_shape is None:
+            if not is_default and False not in mirror.choices:
+                raise UsageError("--range mirror=True: the data are no images; write --range mirror=False")
+            found["mirror"] = CategoricalDistribution((False,))
+        elif is_default and tuple(image_shape) != _PHOTOGRAPHS:
+            found["mirror"] = CategoricalDistribution(CHOICES["mirror"])
     return found
 
 
@@ -126,6 +152,18 @@ def baseline(space: Space, n_features: int) -> Hyperparameters | None:
     if not inside:
         return None
     return replace(BASELINE, components=n_features) if "components" in space else BASELINE
+
+
+def centre(space: Space) -> Hyperparameters:
+    """Return the middle of each range, of a logarithmic one the geometric one, and each first choice."""
+    values: dict[str, Any] = {}
+    for name, d in space.items():
+        if isinstance(d, CategoricalDistribution):
+            values[name] = d.choices[0]
+        else:
+            middle = sqrt(d.low * d.high) if d.log else (d.low + d.high) / 2
+            values[name] = round(middle) if isinstance(d, IntDistribution) else middle
+    return Hyperparameters(**values)
 
 
 def is_baseline(trial: FrozenTrial) -> bool:
@@ -187,6 +225,8 @@ def grid(space: Space) -> dict[str, list[Any]]:
             values[name] = list(distribution.choices)
             continue
         values[name] = [v for v in _GRID[name] if distribution._contains(v)]
+        if name == "components" and distribution.high < min(_GRID[name]):  # all that few features have
+            values[name] = [distribution.high]
         if not values[name]:
             raise UsageError(
                 f"no value of the grid for {name} ({', '.join(map(str, _GRID[name]))}) lies in its range:"

@@ -25,24 +25,25 @@ class Scripted:
     """
 
     slots = 1
+    ahead = 0
 
     def __init__(self, accuracy, *, seconds=lambda job: 1.0):
         self.accuracy, self.seconds, self.jobs = accuracy, seconds, []
 
     @contextlib.contextmanager
     def train(self, job):
-        Split.open(job.split)
+        validation = Split.open(job.split).validation
         self.jobs.append(job)
-        yield _Training(job, self.accuracy(job), self.seconds(job))
+        yield _Training(job, self.accuracy(job), self.seconds(job), validation)
 
     def close(self):
         pass
 
 
 class _Training:
-    def __init__(self, job, accuracy, seconds):
-        self.job, self.accuracy, self.seconds = job, accuracy, seconds
-        self.digest, self.environment = None, environment()
+    def __init__(self, job, accuracy, seconds, validation):
+        self.job, self.accuracy, self.seconds, self.validation = job, accuracy, seconds, validation
+        self.digest, self.right, self.environment = None, None, environment()
 
     def __iter__(self):
         for epoch in range(self.job.epochs):
@@ -50,6 +51,13 @@ class _Training:
                 raise Diverged(f"the training diverged in epoch {epoch}: its logits are no longer finite")
             yield EpochMetrics(epoch, 0.5, 0.5, 0.8, 0.5, self.accuracy, self.seconds / self.job.epochs)
         self.digest = "0"
+        if self.validation is not None:
+            self.right = easiest(self.accuracy, len(self.validation.labels))
+
+
+def easiest(accuracy, n):
+    """Return outcomes of that accuracy: the same images are easy for everybody."""
+    return np.random.default_rng(0).permutation(n) < round(accuracy * n)
 
 
 def noisy(quality, *, spread):
@@ -105,6 +113,7 @@ class ScriptedEpochs:
     """Trainings whose epochs have the accuracies that a function of the job lists; an exception is raised."""
 
     slots = 1
+    ahead = 0
 
     def __init__(self, accuracies=lambda job: [0.7, 0.8, 0.75]):
         self.accuracies, self.jobs = accuracies, []
@@ -112,23 +121,26 @@ class ScriptedEpochs:
     @contextlib.contextmanager
     def train(self, job):
         self.jobs.append(job)
-        yield _Epochs(self.accuracies(job))
+        yield _Epochs(self.accuracies(job), job)
 
     def close(self):
         pass
 
 
 class _Epochs:
-    digest, environment = "0", {}
+    digest, right, environment = "0", None, {}
 
-    def __init__(self, accuracies):
-        self.accuracies = accuracies
+    def __init__(self, accuracies, job):
+        self.accuracies, self.job = accuracies, job
 
     def __iter__(self):
         for epoch, accuracy in enumerate(self.accuracies):
             if isinstance(accuracy, Exception):
                 raise accuracy
             yield metrics(epoch, accuracy)
+        split = Split.open(self.job.split)
+        if split.protocol == "holdout":
+            self.right = easiest(accuracy, len(split.validation.labels))
 
 
 def text_of(show, *arguments):

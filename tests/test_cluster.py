@@ -41,9 +41,9 @@ def test_a_cluster_trains_the_same_bits_as_the_pool(split, cluster):
     results = []
     with ProcessPool(1) as pool:
         for backend in (pool, cluster):
-            with backend.train(job(split, may_stop=True)) as training:
+            with backend.train(job(split)) as training:
                 epochs = [(m.epoch, m.train_loss, m.validation_loss, m.validation_accuracy) for m in training]
-            results.append((epochs, training.digest))
+            results.append((epochs, training.digest, list(training.right)))
     assert results[0] == results[1]
     assert len(results[1][0]) == 3
     assert len(results[1][1]) == 64
@@ -93,7 +93,7 @@ def test_the_data_goes_to_a_machine_once_and_in_whole(own, tmp_path, monkeypatch
 
 def test_a_stopped_training_is_dropped_and_its_worker_goes_on(split, cluster):
     for _ in range(3):
-        with cluster.train(job(split, epochs=10**6, may_stop=True)) as training:
+        with cluster.train(job(split, epochs=10**6)) as training:
             assert next(iter(training)).epoch == 0
     with cluster.train(job(split)) as training:
         assert len(list(training)) == 3
@@ -116,7 +116,7 @@ def test_the_epoch_limit_travels_with_every_request(own, split):
 
     with (
         DaskCluster(own.address, epoch_limit=1234.0) as backend,
-        backend.train(job(split, epochs=10**6, may_stop=True)) as training,
+        backend.train(job(split, epochs=10**6)) as training,
     ):
         next(iter(training))
         assert list(backend._link._client.run(limits).values()) == [[1234.0]]

@@ -1,46 +1,86 @@
 """The confirmation: fresh paired seeds, every verdict where it belongs, nothing lost."""
 
+import contextlib
+import json
+import sqlite3
+
 import numpy as np
 import optuna
 import pytest
 from scripted import Scripted, ScriptedEpochs, noisy
 from searched import printed
 
+from fcnet.data import Split, shared_split
+from fcnet.data.split import holdout_rows
 from fcnet.errors import Diverged, UserError
 from fcnet.hyperparameters import Hyperparameters
 from studies.api import confirm
 from studies.execution.local import InProcess
 from studies.execution.objective import training_seed
-from studies.experiments.confirm import choose, confirmation_seeds, runs_name
+from studies.experiments.choosing import choose
+from studies.experiments.confirm import confirmation_seeds, runs_name
 from studies.experiments.results import winner_of
 from studies.experiments.train import final_seeds
-from studies.record import read
+from studies.record import attributes, read, trained
 from studies.storage.database import connect
 from studies.storage.study import load_study
 
-KINDS = ("beats", " tie ", "Not enough seeds", "cannot tell")
+KINDS = (" beats trial 3 ", " tie ", "Not enough trainings", "cannot tell")
 
 
-def test_every_candidate_has_the_same_fresh_seeds_and_splits(world):
-    found, backend = world.confirm({4: 0.84, 3: 0.84, 0: 0.84}, n_seeds=3)
+def test_every_candidate_has_the_same_fresh_seeds_and_folds(world):
+    found, backend = world.confirm({4: 0.84, 3: 0.84, 0: 0.84}, n_seeds=7)
     assert [c.trial for c in found.candidates] == [4, 3, 0]
     assert [c.baseline for c in found.candidates] == [False, False, True]
-    assert found.seeds == confirmation_seeds(3)
+    assert found.seeds == confirmation_seeds(7)
     assert not set(found.seeds) & {training_seed(0, n) for n in range(1000)}
     by_seed = {}
     for job in backend.jobs:
         by_seed.setdefault(job.seed, set()).add((job.hyperparameters, job.split.name))
-    for seed, trained in by_seed.items():
-        assert len(trained) == 3
-        splits = {name.rpartition("-v")[0].rpartition("-")[0] for _, name in trained}
-        assert splits == {f"{world.dataset.fingerprint}-holdout-{seed}"}
+    first, second = found.seeds[0], found.seeds[5]
+    parts = [f"{first}", *(f"{first}.{fold}" for fold in (1, 2, 3, 4)), f"{second}", f"{second}.1"]
+    for seed, part in zip(found.seeds, parts, strict=True):
+        assert len(by_seed[seed]) == 3
+        splits = {name.rpartition("-v")[0].rpartition("-")[0] for _, name in by_seed[seed]}
+        assert splits == {f"{world.dataset.fingerprint}-holdout-{part}"}
     for trial in world.runs:
-        assert trial.user_attrs["split_seed"] == trial.user_attrs["seed"]
+        n = found.seeds.index(trial.user_attrs["seed"])
+        kept = trained(trial).outcomes
+        assert (kept.split_seed, kept.fold, kept.images) == (found.seeds[n - n % 5], n % 5, 2000)
+        assert kept.mask().mean() == pytest.approx(trial.value, abs=5e-4)
         assert trial.user_attrs["origin"] == world.numbers[Hyperparameters(**trial.params)]
     for candidate in found.candidates:
         assert candidate.mean == pytest.approx(np.mean(candidate.values))
         assert candidate.std == pytest.approx(np.std(candidate.values, ddof=1))
     assert read(world.study).confirmation == found
+
+
+def test_the_folds_of_a_partition_judge_every_image_once(world):
+    world.confirm({4: 0.84, 3: 0.84, 0: 0.84}, n_seeds=5)
+    seed = confirmation_seeds(1)[0]
+    judged = [holdout_rows(world.dataset.labels, seed=seed, fold=fold) for fold in range(5)]
+    assert (np.sum(judged, axis=0) == 1).all()
+    for fold in range(5):
+        split = Split.open(shared_split(world.dataset, seed=seed, fold=fold))
+        np.testing.assert_array_equal(split.validation.labels, world.dataset.labels[judged[fold]])
+        assert np.bincount(split.validation.labels).tolist() == [1000, 1000]
+
+
+def test_a_training_of_a_version_that_kept_no_outcomes_is_trained_again(world):
+    quality = {4: 0.84, 3: 0.84, 0: 0.84}
+    world.confirm(quality, n_seeds=2)
+    old = world.runs[1]
+    record = json.dumps({**old.system_attrs["record"], "outcomes": None})
+    with contextlib.closing(sqlite3.connect(world.url.removeprefix("sqlite:///"))) as database, database:
+        where = "trial_id = ? AND key = 'record'"
+        database.execute(
+            f"UPDATE trial_system_attributes SET value_json = ? WHERE {where}", (record, old._trial_id)
+        )
+    found, backend = world.confirm(quality, n_seeds=2)
+    assert [(job.seed, job.hyperparameters) for job in backend.jobs] == [
+        (old.user_attrs["seed"], Hyperparameters(**old.params))
+    ]
+    assert [c.n for c in found.candidates] == [2, 2, 2]
 
 
 def test_more_seeds_go_on_where_fewer_ended():
@@ -65,12 +105,12 @@ def test_candidates_are_distinct_configurations_and_the_baseline(world):
             {4: 0.86, 3: 0.82, 0: 0.81},
             0.001,
             4,
-            "beats",
+            " beats trial 3 ",
             "trial 4 beats trial 3 and every other candidate (p =",
         ),
         ({4: 0.84, 3: 0.84, 0: 0.84}, 0.001, 5, " tie ", "tie within 0.8 points: any is fine"),
-        ({4: 0.87, 3: 0.83, 0: 0.82}, 0.005, 2, "Not enough seeds", "more would tell"),
-        ({4: 0.84, 3: 0.84, 0: 0.84}, 0.02, 5, "cannot tell", "however many seeds"),
+        ({4: 0.85, 3: 0.84, 0: 0.83}, 0.005, 2, "Not enough trainings", "more of each would tell"),
+        ({4: 0.84, 3: 0.84, 0: 0.84}, 0.06, 5, "cannot tell", "however many trainings"),
     ],
     ids=["beats", "tie", "more seeds", "never"],
 )
@@ -80,8 +120,8 @@ def test_each_verdict_where_it_belongs(world, quality, spread, n_seeds, words, s
     assert [kind for kind in KINDS if kind in found.sentence] == [words]
     text = printed(world.study)
     assert found.sentence in text
-    assert ("To go on: python sweep.py confirm --seeds" in text) == (words == "Not enough seeds")
-    assert (found.p_value <= 0.05) == (words == "beats")
+    assert ("To go on: python sweep.py confirm --seeds" in text) == (words == "Not enough trainings")
+    assert (found.p_value <= 0.05) == (words == " beats trial 3 ")
 
 
 def test_a_tie_names_the_cheapest(world):
@@ -119,11 +159,11 @@ def test_more_seeds_add_to_what_is_there_and_count_as_another_look(world):
     again, backend = world.confirm(quality, spread=0.004, n_seeds=2)
     assert not backend.jobs
     assert again.candidates == first.candidates
-    assert again.looks == first.looks == ["2 seeds of trials 4, 3, 0"]
+    assert again.looks == first.looks == ["2 folds of trials 4, 3, 0"]
     more, backend = world.confirm(quality, spread=0.004, n_seeds=4)
     assert len(backend.jobs) == 6
     assert world.runs[: len(before)] == before
-    assert more.looks == ["2 seeds of trials 4, 3, 0", "4 seeds of trials 4, 3, 0"]
+    assert more.looks == ["2 folds of trials 4, 3, 0", "4 folds of trials 4, 3, 0"]
     for now, then in zip(more.candidates, first.candidates, strict=True):
         assert now.values[:2] == then.values
 
@@ -133,7 +173,7 @@ def test_an_interrupted_run_is_taken_up_with_its_split(world):
     world.confirm(quality, n_seeds=2)
     runs = load_study(connect(world.url, create=False), runs_name("sweep"))
     third = confirmation_seeds(3)[2]
-    attrs = {"seed": third, "split_seed": third, "origin": 4}
+    attrs = {"seed": third, "split_seed": confirmation_seeds(1)[0], "fold": 2, "origin": 4}
     runs.enqueue_trial(world.study.get_trials()[4].params, user_attrs=attrs)
     runs.ask()  # and here its process was killed
     found, _ = world.confirm(quality, n_seeds=3)
@@ -186,7 +226,7 @@ def test_other_candidates_are_a_further_look_of_the_same_study(world):
     quality = dict.fromkeys(range(5), 0.84)
     world.confirm(quality, top=2, n_seeds=2)
     found, _ = world.confirm(quality, top=3, n_seeds=2)
-    assert found.looks == ["2 seeds of trials 4, 3, 0", "2 seeds of trials 4, 3, 2, 0"]
+    assert found.looks == ["2 folds of trials 4, 3, 0", "2 folds of trials 4, 3, 2, 0"]
     found, _ = world.confirm(quality, top=2, n_seeds=2)  # asked before: no further chance to be fooled
     assert len(found.looks) == 2
 
@@ -194,7 +234,7 @@ def test_other_candidates_are_a_further_look_of_the_same_study(world):
 def test_candidates_that_all_diverge_are_told(world):
     with pytest.raises(UserError, match="no candidate could be trained on every seed without diverging"):
         confirm(world.study, n_seeds=2, backend=Scripted(lambda _: None))
-    assert "confirmation" not in world.study.user_attrs
+    assert "confirmation" not in attributes(world.study)
 
 
 def test_a_study_of_confirmation_runs_is_not_confirmed_itself(world):

@@ -45,18 +45,29 @@ def test_more_classes_lists_and_names():
 
 
 BAD = {
-    "gap": (arrays(labels=np.arange(30) % 2 * 5), "labels in arrays holds 5, but every label must be 0 or 1"),
-    "one class": (arrays(labels=np.zeros(30)), "arrays has 0 rows of class 1 in images; at least 5"),
-    "new in test": (arrays(test_labels=np.arange(6)), "test_labels in arrays holds 2, but every label"),
-    "half": (arrays(3, labels=np.arange(30) % 3 / 2), "from 0 to 2"),
+    "gap": (
+        arrays(labels=np.arange(30) % 2 * 5, class_names=["a", "b"]),
+        "labels in arrays holds 5, but every label must be 0 or 1",
+    ),
+    "one class": (arrays(labels=np.zeros(30)), "labels in arrays holds one class only, '0'"),
+    "new in test": (
+        arrays(test_labels=np.arange(6)),
+        "test_labels in arrays holds 2, a class that labels",
+    ),
+    "half": (
+        arrays(3, labels=np.arange(30) % 3 / 2),
+        "holds 0.5, but a label must be a whole number",
+    ),
+    "third": (arrays(3, class_names=["a", "b", "c"], labels=np.arange(30) % 3 / 2), "from 0 to 2"),
     "NaN": (arrays(labels=np.full(30, np.nan)), "labels in arrays holds nan"),
-    "text": (arrays(labels=["cat"] * 30), "labels in arrays holds <U3, but it must hold plain numbers"),
+    "dates": (arrays(labels=np.arange(30).astype("M8[D]")), "labels in arrays holds datetime64[D]"),
+    "half a test part": (arrays(test_labels=None), "arrays needs test_images and test_labels, or neither"),
     "objects": (arrays(images=np.full((30, 2), None)), "images in arrays holds object"),
     "rows": (arrays(labels=np.arange(29) % 2), "arrays has 30 rows in images but 29 in labels"),
     "no test": (arrays(test_images=np.empty((0, 12), np.uint8)), "test_images in arrays has shape (0, 12)"),
     "names": (arrays(class_names=["a", "a"]), "class_names is ['a', 'a'], but it must be two or more"),
     "one name": (arrays(class_names=["a"]), "class_names is ['a']"),
-    "third name": (arrays(class_names=["a", "b", "c"]), "0 rows of class 2 in images"),
+    "third name": (arrays(class_names=["a", "b", "c"]), "0 rows of class c in images"),
     "shape": (arrays(image_shape=(3, 3, 3)), "image_shape is (3, 3, 3), but an image has 12 values"),
 }
 

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import optuna
 import pytest
-from conftest import facts
+from conftest import facts, write_images
 from optuna.trial import TrialState
 from scripted import ScriptedEpochs, text_of
 from started import finished, trials_of
@@ -20,6 +20,7 @@ from studies.experiments.effects import findings
 from studies.experiments.marginal import marginal_effects
 from studies.experiments.one_factor import configurations
 from studies.experiments.search import Plan
+from studies.record import attributes
 from studies.space import DEFAULT_SPACE, suggest
 from studies.storage.database import connect
 from studies.storage.study import load_study, open_study
@@ -33,9 +34,9 @@ FACTORS = ("batch_size", "learning_rate", "hidden_units")
 def experiments(images, tmp_path):
     """Run the experiments in this process and return their study."""
 
-    def run(backend=None, *, seeds=1, protocol="holdout", epochs=3, say=lambda _: None):
+    def run(backend=None, *, seeds=1, protocol="holdout", epochs=3, say=lambda _: None, data=images):
         url = f"sqlite:///{tmp_path}/sweep.db"
-        options = {"data": str(images), "protocol": protocol, "epochs": epochs, "n_seeds": seeds}
+        options = {"data": str(data), "protocol": protocol, "epochs": epochs, "n_seeds": seeds}
         found = effects(url, backend=backend or ScriptedEpochs(), say=say, **options)
         return load_study(connect(url, create=False), found.study)
 
@@ -99,7 +100,7 @@ def test_each_protocol_judges_by_its_own_epoch_and_images_and_is_labelled(experi
         parts[protocol] = (len(split.train.labels), len(split.validation.labels))
         assert {t.value for t in study.get_trials()} == {value}
         found = findings(study)
-        assert found.protocol == study.user_attrs["facts"]["protocol"] == protocol
+        assert found.protocol == attributes(study)["facts"]["protocol"] == protocol
         for factor in FACTORS:
             for level in found.levels[factor]:
                 assert level.mean == value
@@ -130,12 +131,13 @@ def test_one_seed_has_no_spread_and_no_test_and_says_so(experiments):
     json.dumps(found, allow_nan=False)
 
 
-def test_values_and_tests_say_what_was_measured(experiments):
+def test_values_and_tests_say_what_was_measured(experiments, tmp_path):
     def accuracies(job):
         better = {16: 0.03, 32: 0.0298}.get(job.hyperparameters.batch_size, 0.0)
         return [0.8 + better + 0.002 * job.seed + 1e-4 * (job.hyperparameters.batch_size % 7)]
 
-    found = findings(experiments(ScriptedEpochs(accuracies), seeds=3, epochs=1)).as_json()
+    many = write_images(tmp_path / "many.npz", n_train=10_000, n_features=4)
+    found = findings(experiments(ScriptedEpochs(accuracies), seeds=3, epochs=1, data=many)).as_json()
     rows = found["batch_size"]
     assert [row["value"] for row in rows] == [16, 32, 64, 128, 256]
     for row in rows:
@@ -146,7 +148,8 @@ def test_values_and_tests_say_what_was_measured(experiments):
     batch, hidden = found["tests"]["batch_size"], found["tests"]["hidden_units"]
     assert batch["larger_than_noise"]
     assert batch["p_value"] <= 0.05
-    assert "larger than noise" in batch["sentence"]
+    assert "64, 128 and 256 are worse than each of 16 and 32" in batch["sentence"]
+    assert (32, 64) in batch["told_apart"]
     assert (batch["best"], batch["not_beaten_by_the_best"]) == (16, [16, 32])
     assert not hidden["larger_than_noise"]
     assert hidden["not_beaten_by_the_best"] == [32, 64, 128, 256, 512]

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from fcnet import layers
 from fcnet.layers import Linear, ReLU
-from fcnet.losses import SigmoidCrossEntropy, decide, encode_targets
+from fcnet.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, decide, encode_targets
 
 
 def numerical_gradient(function, x, h=1e-6):
@@ -69,12 +69,16 @@ def test_relu_gradient_equals_central_differences_and_is_zero_at_zero():
     assert np.array_equal(relu.backward(np.ones((1, 3))), np.zeros((1, 3)))
 
 
-@pytest.mark.parametrize("n_columns", [1, 3])
-def test_loss_gradient_equals_central_differences(n_columns):
+@pytest.mark.parametrize(
+    ("loss", "n_columns"),
+    [(SigmoidCrossEntropy(), 1), (SigmoidCrossEntropy(), 3), (SoftmaxCrossEntropy(), 3)],
+)
+def test_loss_gradient_equals_central_differences(loss, n_columns):
     rng = np.random.default_rng(1)
     logits = rng.standard_normal((8, n_columns)) * 3
     targets = rng.integers(0, 2, (8, n_columns)).astype(float)
-    loss = SigmoidCrossEntropy()
+    if isinstance(loss, SoftmaxCrossEntropy):
+        targets = encode_targets(rng.integers(0, 3, 8), 3, np.dtype(float))
     numerical = numerical_gradient(lambda: loss.forward(logits, targets), logits)
     loss.forward(logits, targets)
     assert relative_error(loss.backward(), numerical) < 1e-6
@@ -92,6 +96,17 @@ def test_loss_is_the_mean_cross_entropy_and_finite_for_any_finite_logit():
     assert loss.forward(extreme, right) == 0.0
     assert np.isfinite(loss.forward(extreme, 1 - right))
     assert np.all(np.isfinite(loss.backward()))
+
+
+def test_softmax_is_its_cross_entropy_and_finite_for_any_finite_logit():
+    logits, targets = np.array([[0.3, -1.0, 2.0], [1.0, 1.0, 1.0]]), np.eye(3)[[0, 2]]
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    loss = SoftmaxCrossEntropy()
+    assert loss.forward(logits, targets) == pytest.approx(-np.log([p[0, 0], p[1, 2]]).mean(), rel=1e-14)
+    extreme = np.array([[1e30, -1e30, 0], [0, 0, -1e30]], dtype=np.float32)
+    assert loss.forward(extreme, np.eye(3, dtype=np.float32)[[0, 0]]) == pytest.approx(np.log(2) / 2)
+    assert np.isfinite(loss.forward(extreme, np.eye(3, dtype=np.float32)[[1, 2]]))
+    assert np.isfinite(loss.backward()).all()
 
 
 def test_one_step_equals_hand_algebra():

@@ -4,12 +4,13 @@ import json
 import os
 import time
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save
-from scipy.special import expit
+from scipy.special import expit, softmax
 from test_trainer import make_split
 
 from fcnet.errors import UserError
@@ -79,12 +80,26 @@ def test_several_networks_predict_by_the_mean_of_their_probabilities(n_classes):
     model = several(n_classes)
     x = np.random.default_rng(0).standard_normal((500, 9)).astype(np.float32)
     logits = [network.logits(model.normalisation.apply(x)) for network in model.networks]
-    mean = np.mean([expit(z.astype(np.float64)) for z in logits], axis=0)
+    share = expit if n_classes == 2 else partial(softmax, axis=1)
+    mean = np.mean([share(z.astype(np.float64)) for z in logits], axis=0)
     if n_classes == 2:
         mean = np.hstack([1 - mean, mean])
     assert model.probabilities(x) == pytest.approx(mean, abs=1e-12)
     assert np.array_equal(model.predict(x), mean.argmax(axis=1))
     assert all((decide(z) != model.predict(x)).any() for z in logits)
+
+
+def test_a_model_of_classes_against_the_rest_stays_one(tmp_path):
+    """Versions before 0.2 trained more than two classes so, and kept nothing about it."""
+    model = replace(several(4), one_against_rest=True)
+    model.save(tmp_path / "old.safetensors")
+    loaded = Model.load(tmp_path / "old.safetensors")
+    assert loaded.one_against_rest
+    x = np.random.default_rng(0).standard_normal((50, 9)).astype(np.float32)
+    z = loaded.logits(x).astype(np.float64)
+    assert loaded.probabilities(x) == pytest.approx(np.mean(expit(z), axis=0), abs=1e-12)
+    several(4).save(tmp_path / "new.safetensors")
+    assert not Model.load(tmp_path / "new.safetensors").one_against_rest
 
 
 def test_a_single_network_decides_as_it_does_alone():
@@ -106,7 +121,7 @@ def test_a_single_network_decides_as_it_does_alone():
     ],
 )
 def test_ties_are_decided_as_for_one_network_and_probabilities_beyond_rounding(logits, label):
-    pooled = pool(np.array(logits, np.float32)[:, np.newaxis])
+    pooled = pool(np.array(logits, np.float32)[:, np.newaxis], "sigmoid")
     assert np.isfinite(pooled).all()
     assert decide(pooled).tolist() == [label]
 

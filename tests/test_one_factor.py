@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
@@ -52,15 +53,33 @@ def test_each_value_is_summarised_and_shared_trainings_count_in_each_figure() ->
         assert level.low < level.mean < level.high
 
 
+def test_the_intervals_of_a_figure_hold_together_and_share_their_spread() -> None:
+    made = records()
+    batch = controlled_info(made).experiments[0]
+    x = np.array([level.accuracies for level in batch.levels])
+    residual = x - x.mean(axis=1, keepdims=True) - x.mean(axis=0) + x.mean()
+    half = t.ppf(1 - 0.025 / 5, 16) * np.sqrt((residual**2).sum() / 16 / 5)
+    for level in batch.levels:
+        assert (level.high - level.mean, level.mean - level.low) == (pytest.approx(half), pytest.approx(half))
+
+
 def test_a_real_difference_is_called_real_and_noise_is_not() -> None:
     batch, rate, _ = controlled_info(records(effect=0.006)).experiments
-    assert batch.sentence.startswith("Batch size: the differences are larger than noise (p = ")
-    assert "corrected for 3 experiments); 16 is 2." in batch.sentence
-    assert batch.sentence.endswith("points above 256.")
-    assert "could be noise" not in batch.sentence
-    assert rate.sentence.startswith("Learning rate: the differences, 0.")
+    assert batch.sentence.startswith("Batch size: 64, 128 and 256 are worse than each of 16 and 32")
+    assert "; 16 and 32 cannot be told apart; 16 is 2.3 points above 256 (p = " in batch.sentence
+    assert batch.sentence.endswith(", corrected for 30 comparisons).")
+    assert rate.sentence.startswith("Learning rate: 0.001, 0.005, 0.01, 0.05 and 0.1 cannot be told apart: ")
     assert "could be noise (p = " in rate.sentence
-    assert "larger than noise" not in rate.sentence
+
+
+def test_images_tell_what_seeds_alone_cannot() -> None:
+    made = records(effect=0.003, n_seeds=2)
+    easy = np.random.default_rng(0).permutation(2000)
+    outcomes = {key: easy < round(value * 2000) for key, value in made.items()}
+    alone, together = (controlled_info(made, outcomes=known).experiments[0] for known in ({}, outcomes))
+    assert together.test != alone.test
+    some = dict(list(outcomes.items())[1:])
+    assert controlled_info(made, outcomes=some).experiments[0].test == alone.test
 
 
 def test_unfinished_experiments_say_so() -> None:

@@ -114,7 +114,7 @@ def test_only_the_command_that_is_asked_for_is_imported_and_nothing_slow():
         "print([n for n in ('numpy', 'optuna', 'rich', 'importlib.metadata') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    commands = [f"studies.commands.{name}" for name in ("copy", "main", "options", "parser")]
+    commands = [f"studies.commands.{name}" for name in ("config", "copy", "main", "options", "parser")]
     assert done.stdout == f"{commands}\n[]\n"
 
 

@@ -75,13 +75,21 @@ def blocks(page, section, language):
 
 
 def test_the_five_lines_of_the_page_train_a_network_and_print_what_stands_there():
-    (code,), (output,) = blocks("api.md", "fcnet", "python"), blocks("api.md", "fcnet", "text")
+    (code, _), (output,) = blocks("api.md", "fcnet", "python"), blocks("api.md", "fcnet", "text")
     assert len([line for line in code.splitlines() if line]) == 5
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         exec(code, {})
     # another BLAS may round the last figure otherwise
     assert re.sub(r"\d%", "%", said.getvalue()) == re.sub(r"\d%", "%", output)
+
+
+def test_the_classifier_of_the_page_reads_digits():
+    _, code = blocks("api.md", "fcnet", "python")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(code, {})
+    assert re.fullmatch(r"9\d% of the digits right\n", said.getvalue())
 
 
 def test_the_page_names_all_that_there_is():

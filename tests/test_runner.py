@@ -35,6 +35,8 @@ from studies.storage.study import open_study
 class Slots:
     """A backend of which only the slots matter."""
 
+    ahead = 0
+
     def __init__(self, slots):
         self.slots = slots
         self.closed = threading.Event()

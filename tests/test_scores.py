@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from studies.analysis.outcomes import Outcomes
 from studies.analysis.scores import (
-    Score,
     confirmed_score,
     distance_from_best,
     measured_score,
     noise_floor,
+    noise_of_one,
     paired_noise,
     proportion_interval,
 )
@@ -68,19 +69,16 @@ def test_intervals_end_where_fractions_do_and_say_something() -> None:
     assert (low.low, low.high) == (0.0, pytest.approx(0.02 + spread, abs=1e-4))
     inside = measured_score([0.60], images=100, noise=0.0)
     assert (inside.low, inside.high) == (pytest.approx(0.504, abs=1e-3), pytest.approx(0.696, abs=1e-3))
-    confirmed = confirmed_score([0.84, 0.86])  # 12.706 * sqrt(0.0002) / sqrt(2) * sqrt(1.5)
-    assert (confirmed.low, confirmed.high) == (pytest.approx(0.69438, abs=1e-4), 1.0)
-    assert confirmed.n == 2
 
 
-def test_the_interval_of_a_confirmed_score_is_wider_than_students():
-    score = confirmed_score([0.84, 0.85, 0.86, 0.85])
-    student = 3.1824 * 0.0081650 / 2
-    assert score.high - 0.85 == pytest.approx(student * 2**0.5, rel=1e-3)  # 1/4 + 1/4 for 1/4
+def test_the_interval_of_a_confirmed_score_is_students_where_nothing_is_known_of_images():
+    accuracies = Outcomes.of_accuracies([[0.84, 0.85, 0.86, 0.85], [0.85, np.nan, np.nan, np.nan]])
+    score = confirmed_score(accuracies, 0)
+    assert score.high - 0.85 == pytest.approx(3.1824 * 0.0081650 / 2, rel=1e-3)
     assert score.mean - score.low == pytest.approx(score.high - score.mean)
-    alone = confirmed_score([0.84, 0.85, 0.86, 0.85], overlap=0.0)
-    assert alone.high - 0.85 == pytest.approx(student, rel=1e-3)
-    assert confirmed_score([0.85]) == Score(0.85, None, None, 1)
+    assert score.n == 4
+    once = confirmed_score(accuracies, 1)
+    assert (once.mean, once.low, once.high, once.n) == (pytest.approx(0.85), None, None, 1)
 
 
 @pytest.mark.parametrize("n", [2, 20, 100, 1000])
@@ -118,3 +116,20 @@ def test_the_interval_of_several_models_adds_the_images_to_the_seeds() -> None:
     assert score.n == 2
     assert measured_score([0.85], images=2000, noise=0.004).n == 1
     assert measured_score([0.85], images=2000, noise=None).n == 1
+
+
+def test_the_noise_of_one_candidate_is_told_apart_from_that_of_the_others() -> None:
+    rng = np.random.default_rng(3)
+    spread = np.array([0.004, 0.004, 0.004, 0.010])[:, None]
+    found = []
+    for _ in range(300):
+        x = 0.8 + 0.02 * rng.standard_normal(8) + spread * rng.standard_normal((4, 8))
+        found.append([noise_of_one(x, 3), noise_of_one(x, 0), paired_noise(x[:3])])
+    noisy, steady, top = np.sqrt(np.mean(np.square(found), axis=0))
+    assert (noisy, top) == (pytest.approx(0.010, rel=0.1), pytest.approx(0.004, rel=0.1))
+    assert steady < 0.006
+    assert noise_of_one([[0.8, 0.9], [0.8, 0.7]], 0) is None
+    assert noise_sentence(0.01, 1, 0.004) == (
+        "A single training varies by 1.00 points at the top, by 0.40 points at the baseline"
+        " (standard deviation, from repeats)."
+    )

@@ -8,7 +8,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from fcnet.errors import UsageError
 from fcnet.hyperparameters import Hyperparameters
-from studies.ranges import contains, describe, narrowed, ranges, within
+from studies.ranges import contains, describe, fitting, narrowed, ranges, within
 from studies.samplers import make_sampler
 from studies.space import (
     BASELINE,
@@ -23,7 +23,7 @@ from studies.space import (
     suggest,
 )
 
-IMAGES = fitted(DEFAULT_SPACE, 3072, images=True)
+IMAGES = fitted(DEFAULT_SPACE, 3072, image_shape=(3, 32, 32))
 
 
 def asked(space, n_features=3072, *, sampler="tpe", n=25):
@@ -64,13 +64,33 @@ def test_tpe_learns_the_inputs_too():
 
 
 def test_a_space_is_fitted_to_the_rows():
-    few = fitted(DEFAULT_SPACE, 64, images=True)
-    assert few["components"] == IntDistribution(32, 64, log=True)
-    assert fitted(DEFAULT_SPACE, 9, images=True)["components"] == IntDistribution(9, 9, log=True)
-    assert fitted(DEFAULT_SPACE, 64, images=False)["mirror"].choices == (False,)
-    assert fitted(narrowed(["mirror=False,True"]), 64, images=False)["mirror"].choices == (False,)
+    few = fitted(DEFAULT_SPACE, 64, image_shape=(1, 8, 8))
+    assert few["components"] == IntDistribution(16, 64, log=True)
+    assert few["mirror"].choices == (False, True)  # who knows whether a mirrored digit is one
+    assert few["batch_size"] == DEFAULT_SPACE["batch_size"]
+    own = fitted(narrowed(["components=32:999", "mirror=True"]), 64, image_shape=(1, 8, 8))
+    assert own["components"] == IntDistribution(32, 64, log=True)
+    assert own["mirror"].choices == (True,)
+    assert fitted(DEFAULT_SPACE, 64, image_shape=None)["mirror"].choices == (False,)
+    assert fitted(narrowed(["mirror=False,True"]), 64, image_shape=None)["mirror"].choices == (False,)
     with pytest.raises(UsageError, match=r"the data are no images; write --range mirror=False$"):
-        fitted(narrowed(["mirror=True"]), 64, images=False)
+        fitted(narrowed(["mirror=True"]), 64, image_shape=None)
+
+
+def test_a_space_for_few_rows_has_small_batches_and_holds_the_baseline():
+    few = fitted(DEFAULT_SPACE, 4, image_shape=None, n_rows=48)
+    assert few["batch_size"] == IntDistribution(4, 16, log=True)
+    assert few["components"] == IntDistribution(1, 4, log=True)
+    assert baseline(few, 4) == replace(BASELINE, components=4)
+    wide = fitted(DEFAULT_SPACE, 200, image_shape=None, n_rows=48)  # no more axes than rows
+    assert wide["components"] == IntDistribution(32, 38, log=True)
+    assert fitted(narrowed(["batch_size=8:64"]), 4, image_shape=None, n_rows=48)["batch_size"].high == 64
+    assert fitting(DEFAULT_SPACE, few, 48, 4) == (
+        "Ranges fitted to 48 rows of 4 values: batch_size 4..16 (log), components 1..4 (log)."
+    )
+    assert fitting(DEFAULT_SPACE, IMAGES, 10_000, 3072) is None
+    tried = fitted(DEFAULT_SPACE, 784, image_shape=(1, 28, 28))
+    assert fitting(DEFAULT_SPACE, tried, 10_000, 784).endswith("--range mirror=False leaves these out.")
 
 
 def test_ranges_choices_and_single_values_are_read():

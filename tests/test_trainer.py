@@ -9,7 +9,7 @@ import pytest
 from fcnet.data import Normalisation, Part, Split
 from fcnet.errors import Diverged
 from fcnet.hyperparameters import Hyperparameters
-from fcnet.losses import SigmoidCrossEntropy, encode_targets
+from fcnet.losses import SigmoidCrossEntropy, encode_targets, loss_of
 from fcnet.network import Network
 from fcnet.trainer import Training
 
@@ -51,7 +51,9 @@ def reference_training(split, h, *, epochs, seed):
             for i in range(h.n_layers):
                 z = activations[-1] @ w[i] + b[i]
                 activations.append(np.where(z > 0, z, 0) if i < h.n_layers - 1 else z)
-            g = (1 / (1 + np.exp(-activations[-1])) - y_all[rows]) / y_all[rows].size
+            z = activations[-1]
+            p = 1 / (1 + np.exp(-z)) if n_classes == 2 else np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+            g = (p - y_all[rows]) / len(rows)
             for i in reversed(range(h.n_layers)):
                 by_input = g @ w[i].T
                 v[i] = h.momentum * v[i] - h.learning_rate * activations[i].T @ g
@@ -75,7 +77,7 @@ def test_network_gradients_equal_central_differences(n_layers, n_classes):
     network.parameters = parameters
     x = rng.standard_normal((6, 4))
     targets = encode_targets(rng.integers(0, n_classes, 6), n_classes, np.dtype(float))
-    loss = SigmoidCrossEntropy()
+    loss = loss_of(n_classes)
 
     def value():
         network.parameters = parameters
@@ -136,6 +138,9 @@ def test_metrics_are_what_they_are_called():
     assert metrics.train_accuracy == np.mean((before[:, 0] > 0) == split.train.labels)
     after = training.network.logits(split.validation.x)
     assert metrics.validation_accuracy == np.mean((after[:, 0] > 0) == split.validation.labels)
+    right = (after[:, 0] > 0) == split.validation.labels
+    recalls = [np.mean(right[split.validation.labels == label]) for label in (0, 1)]
+    assert metrics.validation_balanced_accuracy == pytest.approx(np.mean(recalls))
     assert metrics.validation_error_rate == 1 - metrics.validation_accuracy
     weights = [w for name, w in training.network.parameters.items() if name.endswith("weights")]
     penalty = sum(float(np.sum(w**2)) for w in weights)

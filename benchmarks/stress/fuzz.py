@@ -3,7 +3,8 @@
     pip install atheris
     python -m benchmarks.stress.fuzz data --runs 100000
 
-TARGET is data (pickles and .npz), images (.npy, .npz), archive (CIFAR-10's) or model. Inputs begin as small
+TARGET is data (pickles and .npz), table (text and Parquet), picture (PNG, JPEG, TIFF), images (.npy, .npz),
+archive (CIFAR-10's) or model. Inputs begin as small
 files of the right kind and are changed towards whatever reaches new branches of this program. The first error
 that is not the program's own ends the run and is kept as a file; one that was found and mended belongs into
 the tests.
@@ -22,9 +23,12 @@ from pathlib import Path
 
 import atheris
 import numpy as np
+import pyarrow
+from PIL import Image
+from pyarrow import parquet
 
 with atheris.instrument_imports(include=["fcnet"]):
-    from fcnet.data import Normalisation, files
+    from fcnet.data import Normalisation, Reading, files, folders
     from fcnet.data.cifar10 import read_archive
     from fcnet.errors import UserError
     from fcnet.hyperparameters import Hyperparameters
@@ -47,6 +51,18 @@ def seeds(target: str, folder: Path) -> list[bytes]:
         case "images":
             np.save(buffer, images)
             return [buffer.getvalue(), *seeds("data", folder)]
+        case "table":
+            rows = {"size": [float(i % 7) for i in range(20)], "colour": ["red", "green"] * 10}
+            text = "size,colour\n" + "\n".join(f"{s},{c}" for s, c in zip(*rows.values(), strict=True))
+            parquet.write_table(pyarrow.table(rows), buffer)
+            return [text.encode(), text.replace(",", ";").encode(), buffer.getvalue()]
+        case "picture":
+            made = []
+            for kind, pixels in (("PNG", np.eye(6)), ("JPEG", np.eye(6)), ("TIFF", 300 * np.eye(6))):
+                buffer = io.BytesIO()
+                Image.fromarray(pixels.astype(np.uint16 if kind == "TIFF" else np.uint8)).save(buffer, kind)
+                made.append(buffer.getvalue())
+            return made
         case "archive":
             with tarfile.open(fileobj=buffer, mode="w") as archive:
                 for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
@@ -75,11 +91,15 @@ def reader(target: str, file: Path) -> Callable[[bytes], object]:
     """Return what reads an input."""
     if target == "data":
         return lambda content: files.read(io.BytesIO(content), "input")
+    if target == "table":
+        return lambda content: files.read(io.BytesIO(content), "input", Reading(impute="median"))
     if target == "images":
         return lambda content: files.read_images(io.BytesIO(content), "input")
 
     def read(content: bytes) -> object:
         file.write_bytes(content)
+        if target == "picture":
+            return folders.read_images([file], file.parent, 4)
         return Model.load(file) if target == "model" else read_archive(file, rows_per_batch=ROWS)
 
     return read
@@ -87,7 +107,7 @@ def reader(target: str, file: Path) -> Callable[[bytes], object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("target", choices=("data", "images", "archive", "model"))
+    parser.add_argument("target", choices=("data", "table", "picture", "images", "archive", "model"))
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()

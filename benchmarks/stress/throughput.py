@@ -42,6 +42,8 @@ from studies.storage.study import open_study
 class Instant:
     """A backend whose trainings take no time; its figures are random."""
 
+    ahead = 0
+
     def __init__(self, slots: int) -> None:
         self.slots = slots
 
@@ -57,6 +59,7 @@ class Instant:
 class _InstantTraining:
     def __init__(self, job: Job) -> None:
         self.digest: str | None = None
+        self.right = None
         self.environment = environment()
         self._job = job
 

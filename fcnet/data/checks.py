@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_ROWS = 5  # of each class in the development part, so that the holdout gets at least one
+MAX_FEATURES = 12_288  # 3 x 64 x 64: principal inputs of more would take many minutes and gigabytes
 _LARGEST_VALUE = 1e15  # of a floating image: normalised values stay finite in float32
 
 Rows = NDArray[Any]  # uint8 or float32, (n, n_features)
@@ -15,20 +16,25 @@ Part = tuple[Rows, NDArray[np.int64]]
 
 
 def checked_parts(
-    arrays: Sequence[NDArray[Any]], names: Sequence[str], source: str, *, n_classes: int
+    images: Sequence[NDArray[Any]],
+    labels: Sequence[NDArray[Any]],
+    names: Sequence[str],
+    source: str,
+    class_names: Sequence[str],
 ) -> tuple[Part, Part]:
     """Check a development and a test part, and bring them into the form of a data set.
 
     Parameters
     ----------
-    arrays : sequence of four ndarray
-        Images (n, ...) of uint8 or finite floats and labels (n,) or (n, 1) in 0..n_classes-1 of the
-        development part, then of the test part.
+    images, labels : sequence of two ndarray
+        Images (n, ...) of uint8 or finite floats and labels (n,) or (n, 1) in 0..K-1 of the development part,
+        then of the test part.
     names : sequence of four str
-        What the arrays are called in messages.
+        What images and labels of either part are called in messages.
     source : str
         What the data are called in messages.
-    n_classes : int
+    class_names : sequence of str
+        K names.
 
     Returns
     -------
@@ -40,12 +46,19 @@ def checked_parts(
     ValueError
         One sentence that names the array and what is wrong with it.
     """
-    development = _checked(arrays[:2], names[:2], source, n_classes=n_classes, at_least=MIN_ROWS)
-    test = _checked(arrays[2:], names[2:], source, n_classes=n_classes, at_least=1)
+    development, test = (
+        checked_part(images[i], labels[i], names[2 * i : 2 * i + 2], source, class_names, at_least=at_least)
+        for i, at_least in enumerate((MIN_ROWS, 1))
+    )
     if development[0].shape[1] != test[0].shape[1]:
         raise ValueError(
             f"{source} has {development[0].shape[1]} values per image in {names[0]} "
             f"but {test[0].shape[1]} in {names[2]}; make them equal"
+        )
+    if development[0].shape[1] > MAX_FEATURES:
+        raise ValueError(
+            f"{source} has {development[0].shape[1]:,} values per image, more than {MAX_FEATURES:,}:"
+            " make the images smaller, or leave values out"
         )
     if development[0].dtype != test[0].dtype:
         raise ValueError(
@@ -54,17 +67,18 @@ def checked_parts(
     return development, test
 
 
-def _checked(
-    arrays: Sequence[NDArray[Any]], names: Sequence[str], source: str, *, n_classes: int, at_least: int
+def checked_part(
+    images: NDArray[Any],
+    labels: NDArray[Any],
+    names: Sequence[str],
+    source: str,
+    class_names: Sequence[str],
+    *,
+    at_least: int,
 ) -> Part:
-    images, labels = arrays
-    if images.ndim < 2 or 0 in images.shape:
-        raise ValueError(f"{names[0]} in {source} has shape {images.shape}, but it must be (images, values)")
-    if labels.ndim == 0 or labels.shape not in ((len(labels),), (len(labels), 1)):
-        raise ValueError(f"{names[1]} in {source} has shape {labels.shape}, but it must be (images,)")
-    if len(images) != len(labels):
-        raise ValueError(f"{source} has {len(images)} rows in {names[0]} but {len(labels)} in {names[1]}")
-    labels = labels.ravel()
+    """Check one part, which must hold so many rows of each class; see `checked_parts`."""
+    check_shapes(images, labels, names, source)
+    labels, n_classes = labels.ravel(), len(class_names)
     strange = labels[~np.isin(labels, np.arange(n_classes))]
     if len(strange):
         allowed = "0 or 1" if n_classes == 2 else f"a whole number from 0 to {n_classes - 1}"
@@ -73,9 +87,20 @@ def _checked(
     for label, count in enumerate(np.bincount(labels, minlength=n_classes)):
         if count < at_least:
             raise ValueError(
-                f"{source} has {count} rows of class {label} in {names[0]}; at least {at_least} are needed"
+                f"{source} has {count} {'row' if count == 1 else 'rows'} of class {class_names[label]} in"
+                f" {names[0]}; at least {at_least} {'is' if at_least == 1 else 'are'} needed"
             )
     return as_rows(images, f"{names[0]} in {source}"), labels
+
+
+def check_shapes(images: NDArray[Any], labels: NDArray[Any], names: Sequence[str], source: str) -> None:
+    """Refuse images and labels that are no such arrays, or no pair; see `checked_parts`."""
+    if images.ndim < 2 or 0 in images.shape:
+        raise ValueError(f"{names[0]} in {source} has shape {images.shape}, but it must be (images, values)")
+    if labels.ndim == 0 or labels.shape not in ((len(labels),), (len(labels), 1)):
+        raise ValueError(f"{names[1]} in {source} has shape {labels.shape}, but it must be (images,)")
+    if len(images) != len(labels):
+        raise ValueError(f"{source} has {len(images)} rows in {names[0]} but {len(labels)} in {names[1]}")
 
 
 def as_rows(images: NDArray[Any], what: str) -> Rows:
@@ -84,13 +109,13 @@ def as_rows(images: NDArray[Any], what: str) -> Rows:
     Raises
     ------
     ValueError
-        If they are neither uint8 nor finite floats; `what` is their name in the message.
+        If they are no finite numbers; `what` is their name in the message.
     """
     rows = np.ascontiguousarray(images.reshape(len(images), -1))
     if rows.dtype == np.uint8:
         return rows
-    if rows.dtype.kind != "f":
-        raise ValueError(f"{what} holds {rows.dtype}, but images must be uint8 or floating numbers")
+    if rows.dtype.kind not in "biuf":
+        raise ValueError(f"{what} holds {rows.dtype}, but it must hold plain numbers")
     # NaN fails the comparison too
     if not (np.abs(rows).max() <= _LARGEST_VALUE):
         raise ValueError(f"{what} holds NaN, infinite or huge values; every value must be below 1e15 in size")

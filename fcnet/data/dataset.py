@@ -10,8 +10,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fcnet.data.checks import checked_parts, shape_of_image
-from fcnet.data.split import PROTOCOLS, Normalisation, Part, Split, holdout_rows
+from fcnet.data import labels as label_words
+from fcnet.data.checks import check_shapes, checked_part, checked_parts, shape_of_image
+from fcnet.data.form import Form
+from fcnet.data.holdout import FOLDS, holdout_rows, test_rows
+from fcnet.data.split import PROTOCOLS, Normalisation, Part, Split
+from fcnet.metrics import Metric, effective_rows
 
 Images = NDArray[Any]  # uint8 or float32, (n, n_features)
 Labels = NDArray[np.int64]
@@ -33,6 +37,8 @@ class Dataset:
         Name of each class, in the order of the labels.
     image_shape : tuple of int or None
         Channels, rows and columns of one image, if known.
+    form : TableForm, ImageForm or None
+        How rows came from files, if these were no plain arrays; see `fcnet.data.form`.
     """
 
     name: str
@@ -41,14 +47,15 @@ class Dataset:
     class_names: tuple[str, ...]
     image_shape: tuple[int, ...] | None
     _test: tuple[Images, Labels] = field(repr=False)
+    form: Form | None = None
 
     @classmethod
     def from_arrays(
         cls,
         images: ArrayLike,
         labels: ArrayLike,
-        test_images: ArrayLike,
-        test_labels: ArrayLike,
+        test_images: ArrayLike | None = None,
+        test_labels: ArrayLike | None = None,
         *,
         class_names: Sequence[str] | None = None,
         name: str = "arrays",
@@ -59,10 +66,12 @@ class Dataset:
         Parameters
         ----------
         images, test_images : array-like of shape (n, ...), uint8 or finite floats
-            Development and test images. Arrays of uint8 are not copied: leave them as they are.
+            Development and test images. Arrays of uint8 are not copied: leave them as they are. Without a
+            test part a fifth of each class is set aside as one.
         labels, test_labels : array-like of shape (n,) or (n, 1)
-            Class of each image, 0 to K - 1, at least five of each in the development part.
-        class_names : sequence of str, default: the labels as text
+            Class of each image: whole numbers or words, at least five of each in the development part. With
+            `class_names`, 0 to K - 1.
+        class_names : sequence of str, default: the labels as text, numbers by size, words by the alphabet
             K different names, at least two.
         name : str, default="arrays"
             What messages and figures call the data.
@@ -86,26 +95,77 @@ class Dataset:
         >>> data = Dataset.from_arrays(images[:50], labels[:50], images[50:], labels[50:], name="noise")
         >>> data.images.shape, data.test_size, data.class_names
         ((50, 4), 10, ('0', '1'))
+        >>> words = np.array(["no", "yes", "perhaps"])[np.arange(60) % 3]
+        >>> data = Dataset.from_arrays(images, words)  # a fifth is set aside
+        >>> data.images.shape, data.test_size, data.class_names
+        ((48, 4), 12, ('no', 'perhaps', 'yes'))
         >>> Dataset.from_arrays(images[:50], labels[:49], images[50:], labels[50:])
         Traceback (most recent call last):
         ValueError: arrays has 50 rows in images but 49 in labels
         """
-        names = ("images", "labels", "test_images", "test_labels")
-        given = (images, labels, test_images, test_labels)
-        arrays = []
-        for which, values in zip(names, given, strict=True):
-            arrays.append(np.asarray(values))
-            if arrays[-1].dtype.kind not in "biuf":
-                raise ValueError(
-                    f"{which} in {name} holds {arrays[-1].dtype}, but it must hold plain numbers"
-                )
+        given = {
+            "images": images,
+            "labels": labels,
+            "test_images": test_images,
+            "test_labels": test_labels,
+        }
+        arrays = {which: np.asarray(values) for which, values in given.items() if values is not None}
+        if len(arrays) == 3:
+            raise ValueError(f"{name} needs test_images and test_labels, or neither")
+        for which, values in arrays.items():
+            kinds = "biuf" if which.endswith("images") or class_names is not None else "biufUS"
+            if values.dtype.kind not in kinds:
+                raise ValueError(f"{which} in {name} holds {values.dtype}, but it must hold plain numbers")
+        return cls.assemble(
+            list(arrays.values()), list(arrays), name, class_names=class_names, image_shape=image_shape
+        )
+
+    @classmethod
+    def assemble(
+        cls,
+        arrays: Sequence[NDArray[Any]],
+        names: Sequence[str],
+        source: str,
+        *,
+        class_names: Sequence[str] | None = None,
+        image_shape: Sequence[int] | None = None,
+        form: Form | None = None,
+    ) -> Self:
+        """Make a data set of images and labels, or of these and a test part's, for whoever reads files.
+
+        Parameters
+        ----------
+        arrays : sequence of two or four ndarray
+        names : sequence of str
+            What each array is called in messages.
+        source : str
+            The name of the data.
+        class_names, image_shape
+            See `from_arrays`.
+        form : TableForm or ImageForm, optional
+
+        Raises
+        ------
+        ValueError
+            If the arrays are not of this form.
+        """
+        images, labels = list(arrays[::2]), list(arrays[1::2])
+        for i, (rows, of_rows) in enumerate(zip(images, labels, strict=True)):
+            check_shapes(rows, of_rows, names[2 * i : 2 * i + 2], source)
         if class_names is None:
-            class_names = [str(label) for label in range(max(2, len(np.unique(arrays[1]))))]
-        if len(class_names) < 2 or len({*class_names}) < len(class_names):
+            class_names, labels = label_words.encode(labels, names[1::2], source)
+        elif len(class_names) < 2 or len({*class_names}) < len(class_names):
             raise ValueError(f"class_names is {class_names!r}, but it must be two or more different names")
-        development, test = checked_parts(arrays, names, name, n_classes=len(class_names))
-        shape = shape_of_image(arrays[0], image_shape)
-        return cls(name, *development, tuple(class_names), shape, _test=test)
+        assert class_names is not None
+        if len(images) == 1:
+            checked = checked_part(images[0], labels[0], names[:2], source, class_names, at_least=1)
+            is_test = test_rows(checked[1], class_names, source)
+            images = [images[0][~is_test], images[0][is_test]]
+            labels = [checked[1][~is_test], checked[1][is_test]]
+            names = [*names, *names]
+        development, test = checked_parts(images, labels, names, source, class_names)
+        shape = shape_of_image(images[0], image_shape)
+        return cls(source, *development, tuple(class_names), shape, _test=test, form=form)
 
     @property
     def are_images(self) -> bool:
@@ -116,6 +176,10 @@ class Dataset:
     def test_size(self) -> int:
         """Number of images in the test part."""
         return len(self._test[1])
+
+    def effective_test_size(self, metric: Metric) -> int:
+        """Return the number of test images that a score is as certain as, see `fcnet.metrics`."""
+        return effective_rows(metric, self._test[1])
 
     def open_test(self) -> tuple[Images, Labels]:
         """Open the test part: its images (n, n_features) and labels (n,).
@@ -135,7 +199,7 @@ class Dataset:
             digest.update(stored.data if stored.size else b"")
         return digest.hexdigest()
 
-    def split(self, protocol: str = "holdout", *, seed: int = 0) -> Split:
+    def split(self, protocol: str = "holdout", *, seed: int = 0, fold: int = 0) -> Split:
         """Divide the data into what is trained on and what is validated on.
 
         Parameters
@@ -147,6 +211,8 @@ class Dataset:
             ``"final"``: trained on the whole development part, no validation.
         seed : int, default=0
             Draws the holdout, at least 0. The other protocols draw nothing.
+        fold : int, default=0
+            Which fifth is held out: the folds 0 to 4 of one seed hold every development image once.
 
         Returns
         -------
@@ -156,7 +222,7 @@ class Dataset:
         Raises
         ------
         ValueError
-            If `protocol` is none of the three, or `seed` is negative.
+            If `protocol` is none of the three, `seed` is negative or `fold` is not from 0 to 4.
 
         Examples
         --------
@@ -172,10 +238,12 @@ class Dataset:
         """
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocol is {protocol!r}, but it must be one of {', '.join(PROTOCOLS)}")
+        if not 0 <= fold < FOLDS:
+            raise ValueError(f"fold is {fold}, but it must be from 0 to {FOLDS - 1}")
         images, labels = self.images, self.labels
         held: tuple[Images, Labels] | None = None
         if protocol == "holdout":
-            is_held = holdout_rows(labels, seed=seed)
+            is_held = holdout_rows(labels, seed=seed, fold=fold)
             held = images[is_held], labels[is_held]
             images, labels = images[~is_held], labels[~is_held]
         elif protocol == "report":
@@ -190,4 +258,5 @@ class Dataset:
             protocol=protocol,
             seed=seed,
             image_shape=self.image_shape if self.are_images else None,
+            form=self.form,
         )

@@ -3,48 +3,61 @@
 import contextlib
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnet.data.checks import as_rows, checked_parts, shape_of_image
+from fcnet.data.checks import as_rows
 from fcnet.data.dataset import Dataset
+from fcnet.data.reading import Reading, set_aside
 from fcnet.errors import UserError
 
 MAX_BYTES = 1 << 30  # of a file, and of the arrays in it
-_KEYS = {
-    "train_data": "x_train",
-    "train_labels": "y_train",
-    "test_data": "x_test",
-    "test_labels": "y_test",
-}
+
+# Names that people give to arrays: the first pair that an archive holds is taken, in capitals or not.
+_DEVELOPMENT = (
+    ("train_data", "train_labels"),
+    ("train_images", "train_labels"),
+    ("x_train", "y_train"),
+    ("x", "y"),
+    ("data", "target"),
+    ("data", "labels"),
+    ("images", "labels"),
+)
+_TEST = (("test_data", "test_labels"), ("test_images", "test_labels"), ("x_test", "y_test"))
+_PARTS = {"development": _DEVELOPMENT, "test": _TEST}
+_TO_PREDICT = ("images", *(images for images, _ in _TEST), "x", "data")
 
 
-def load(source: str) -> Dataset:
-    """Load an ``.npz`` archive or the assignment's pickle, whatever the file is called.
+def load(source: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
+    """Load a data file, whatever it is called: an ``.npz`` archive, a pickle of arrays, a table.
 
     Parameters
     ----------
     source : str
-        Path of the file. It holds ``train_data``, ``train_labels``, ``test_data`` and ``test_labels`` (an
-        archive may also say ``x_train``, ``y_train``, ``x_test``, ``y_test``): images (n, ...) of uint8 or
-        finite floats, labels (n,) or (n, 1) that are 0 or 1.
+        Path of the file. An archive or pickle holds images (n, ...) and labels (n,) or (n, 1), whole numbers
+        or words, under one of the pairs of names above, and perhaps a test part. A table is text with commas,
+        tabs or semicolons, or Parquet; see `fcnet.data.tables`.
+    reading : Reading
+        What is to be known of a table.
+    say : callable
+        Takes one-line notices for the user.
 
     Returns
     -------
     Dataset
-        With class names ``"0"`` and ``"1"``.
+        Classes are called by their labels.
 
     Raises
     ------
     UserError
         If the file is missing, unreadable, not of this form, or takes more than 1 GiB.
     """
-    with _opened(source) as file:
-        return read(file, Path(source).name)
+    with opened(source) as file:
+        return read(file, Path(source).name, reading, say)
 
 
 def load_images(source: str) -> NDArray[Any]:
@@ -54,7 +67,7 @@ def load_images(source: str) -> NDArray[Any]:
     ----------
     source : str
         Path of an ``.npy`` file, or of an ``.npz`` archive that holds ``images``, or of a data file, whose
-        test images are taken.
+        test images are taken, or all if it has no test part.
 
     Returns
     -------
@@ -65,7 +78,7 @@ def load_images(source: str) -> NDArray[Any]:
     UserError
         If the file is missing, unreadable, not of this form, or takes more than 1 GiB.
     """
-    with _opened(source) as file:
+    with opened(source) as file:
         return read_images(file, Path(source).name)
 
 
@@ -90,13 +103,13 @@ def read_images(file: BinaryIO, name: str) -> NDArray[Any]:
                 f"{name} is a damaged .npy file ({type(error).__name__}); save it again with numpy.save"
             ) from error
     elif magic.startswith(b"PK"):
-        arrays = _read_npz(file, name, {"images": "x", "test_data": "x_test"})
-        found = next((arrays[key] for key in ("images", "test_data") if key in arrays), None)
-        if found is None:
+        found = _read_npz(file, name, lambda present: _first(present, _TO_PREDICT))
+        if not found:
             raise UserError(f"{name} holds no images; save them as numpy.savez(FILE, images=...)")
-        images = found
+        (images,) = found.values()
     elif magic.startswith(b"\x80"):
-        images = _read_pickle(file, name).get("test_data", np.empty(0))
+        arrays = _read_pickle(file, name)
+        images = next((arrays[key] for key in _first(arrays, _TO_PREDICT)), np.empty(0))
     else:
         raise UserError(f"{name} is neither an .npy nor an .npz file; save images with numpy.save")
     if images.ndim < 2 or 0 in images.shape:
@@ -104,11 +117,12 @@ def read_images(file: BinaryIO, name: str) -> NDArray[Any]:
     try:
         return as_rows(images, f"images in {name}")
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise UserError(" ".join(str(error).split())) from error
 
 
 @contextlib.contextmanager
-def _opened(source: str) -> Iterator[BinaryIO]:
+def opened(source: str) -> Iterator[BinaryIO]:
+    """Open a regular file of at most 1 GiB, or say why not."""
     try:
         path = Path(source)
         if path.is_dir():
@@ -116,7 +130,7 @@ def _opened(source: str) -> Iterator[BinaryIO]:
         if not path.exists():
             raise UserError(
                 f"the data file {source} does not exist; "
-                "name an .npz or pickle file, or say auto, cifar10 or synthetic"
+                "name a file or a folder of images, or say auto, cifar10, synthetic or sklearn:digits"
             )
         if not path.is_file():
             raise UserError(f"the data file {source} is a device or pipe; name a regular file")
@@ -130,7 +144,12 @@ def _opened(source: str) -> Iterator[BinaryIO]:
         ) from error
 
 
-def read(file: BinaryIO, name: str) -> Dataset:
+def read(
+    file: BinaryIO,
+    name: str,
+    reading: Reading = Reading(),  # frozen
+    say: Callable[[str], None] = lambda _: None,
+) -> Dataset:
     """Read a data file that is open at its start; `name` is for messages.
 
     Raises
@@ -138,16 +157,59 @@ def read(file: BinaryIO, name: str) -> Dataset:
     UserError
         If the file cannot be used.
     """
-    magic = file.read(4)
+    start = file.read(4096)
     file.seek(0)
-    if magic.startswith(b"PK"):
-        return _checked(_read_npz(file, name), name)
-    if magic.startswith(b"\x80"):
-        return _checked(_read_pickle(file, name), name)
+    if start.startswith((b"PK", b"\x80")):
+        reading.refuse(name, "no table", label=True, impute=True)
+        arrays = _read_npz(file, name, lambda present: _chosen(present, name)) if start[:1] == b"P" else None
+        if arrays is None:
+            everything = _read_pickle(file, name)
+            arrays = {key: everything[key] for key in _chosen(everything, name)}
+        return _checked(arrays, name, say)
+    if start.startswith(b"PAR1") or _is_text(start):
+        from fcnet.data import tables  # and its library
+
+        return tables.read(file, name, reading, say)
     raise UserError(
-        f"{name} is neither an .npz archive nor a pickle of protocol 2 or later; "
-        f"save {', '.join(_KEYS)} with numpy.savez"
+        f"{name} is neither an .npz archive, nor a pickle of protocol 2 or later, nor a table as text or"
+        " Parquet; save train_data, train_labels, test_data, test_labels with numpy.savez"
     )
+
+
+def _is_text(start: bytes) -> bool:
+    """Tell whether a file begins with text: letters and numbers, lines, no other bytes below the blank."""
+    printable = start.translate(None, delete=bytes([*range(9), *range(14, 32), 11, 12, 127]))
+    return bool(start.strip()) and len(printable) == len(start)
+
+
+def _first(present: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Return the first of some names that is present, in capitals or not, as it is written there."""
+    written = {key.lower(): key for key in present}
+    return next(([written[name]] for name in names if name in written), [])
+
+
+def _chosen(present: Iterable[str], source: str) -> list[str]:
+    """Return the names of images and labels, and of those of the test part if there is one.
+
+    Raises
+    ------
+    UserError
+        If there is no such pair, or half of one.
+    """
+    written = {key.lower(): key for key in present}
+    pairs = {part: [pair for pair in pairs if {*pair} & {*written}] for part, pairs in _PARTS.items()}
+    chosen = []
+    for part, found in pairs.items():
+        whole = [pair for pair in found if {*pair} <= {*written}]
+        if whole:
+            chosen += [written[name] for name in whole[0]]
+        elif found or part == "development":
+            lacking = [name for name in (found or _DEVELOPMENT)[0] if name not in written]
+            raise UserError(
+                f"{source} lacks {' and '.join(lacking)}; save train_data and train_labels in it, and"
+                " test_data and test_labels if there is a test part"
+            )
+    return chosen
 
 
 def _read_pickle(file: BinaryIO, name: str) -> dict[str, NDArray[Any]]:
@@ -156,17 +218,18 @@ def _read_pickle(file: BinaryIO, name: str) -> dict[str, NDArray[Any]]:
     return read_pickle(file.read(MAX_BYTES), name)
 
 
-def _read_npz(file: BinaryIO, name: str, keys: Mapping[str, str] = _KEYS) -> dict[str, NDArray[Any]]:
+def _read_npz(file: BinaryIO, name: str, choose: Callable[[list[str]], list[str]]) -> dict[str, NDArray[Any]]:
+    """Read those arrays of an archive that are chosen from the names of all."""
     arrays = {}
     budget = MAX_BYTES
     try:
         with zipfile.ZipFile(file) as archive:
-            present = set(archive.namelist())
-            for key, other in keys.items():
-                member = next((f"{k}.npy" for k in (key, other) if f"{k}.npy" in present), None)
-                if member is not None:
-                    arrays[key] = _read_member(archive, archive.getinfo(member), name, budget)
-                    budget -= arrays[key].nbytes
+            present = [
+                member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")
+            ]
+            for key in choose(present):
+                arrays[key] = _read_member(archive, archive.getinfo(f"{key}.npy"), name, budget)
+                budget -= arrays[key].nbytes
     except UserError:
         raise
     # The zip and npy parsers meet bytes of any kind here; whatever they trip over, the file is unreadable.
@@ -195,7 +258,7 @@ def _read_array(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
         (2, 0): np.lib.format.read_array_header_2_0,
     }
     shape, fortran, dtype = header[version](stream)
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+    if not (dtype.kind in "biuf" and dtype.itemsize <= 8) and not (dtype.kind in "US" and dtype.itemsize):
         raise UserError(f"{where} holds {dtype}, but it must hold plain numbers")
     n_values = 1
     for length in shape:
@@ -206,12 +269,11 @@ def _read_array(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
     return values.reshape(shape, order="F" if fortran else "C")
 
 
-def _checked(arrays: Mapping[str, NDArray[Any]], name: str) -> Dataset:
-    missing = [key for key in _KEYS if key not in arrays]
-    if missing:
-        raise UserError(f"{name} lacks {', '.join(missing)}; save all of {', '.join(_KEYS)} in it")
+def _checked(arrays: Mapping[str, NDArray[Any]], name: str, say: Callable[[str], None]) -> Dataset:
     try:
-        development, test = checked_parts([arrays[key] for key in _KEYS], [*_KEYS], name, n_classes=2)
+        dataset = Dataset.assemble(list(arrays.values()), list(arrays), name)
     except ValueError as error:
-        raise UserError(str(error)) from error
-    return Dataset(name, *development, ("0", "1"), shape_of_image(arrays["train_data"]), _test=test)
+        raise UserError(" ".join(str(error).split())) from error
+    if len(arrays) == 2:
+        say(set_aside(dataset))
+    return dataset

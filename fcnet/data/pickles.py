@@ -159,7 +159,9 @@ class _Name(_StandIn):
         match self.name, arguments:
             case "_reconstruct", (_Name("ndarray"), (0,), _):
                 return _Array(self.bytes)
-            case "dtype", (str(code), 0 | False, 1 | True) if re.fullmatch("[biuf][1248]", code):
+            case "dtype", (str(code), 0 | False, 1 | True) if re.fullmatch(
+                "[biuf][1248]|[US][1-9][0-9]{0,3}", code
+            ):
                 return _Dtype(code)
             case "encode", (str(text), "latin1"):
                 return self.bytes.take(text)
@@ -180,6 +182,10 @@ class _Dtype(_StandIn):
     def __setstate__(self, state: Any) -> None:
         match state:
             case (3, "<" | ">" | "=" | "|" as order, None, None, None, -1, -1, 0):
+                self.byte_order = order
+            case (3, "<" | ">" | "=" | "|" as order, None, None, None, int(size), int(), int()) if (
+                self.code[0] in "US" and size == np.dtype(self.code).itemsize  # text states its size
+            ):
                 self.byte_order = order
             case _:
                 super().__setstate__(state)

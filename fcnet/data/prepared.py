@@ -6,12 +6,14 @@ import os
 import shutil
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import platformdirs
 from threadpoolctl import threadpool_limits
 
 from fcnet.data.dataset import Dataset
+from fcnet.data.form import form_text
 from fcnet.data.holding import drop, flush_folder, hold
 from fcnet.data.split import ABOUT, FORMAT, Split
 from fcnet.errors import UserError
@@ -21,7 +23,9 @@ _ABANDONED_SECONDS = 3600.0  # a temporary folder that old belongs to a process 
 _kept: dict[Path, int] = {}  # descriptors that hold what this process has prepared or found
 
 
-def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0, n_axes: int = 0) -> Path:
+def shared_split(
+    dataset: Dataset, protocol: str = "holdout", *, seed: int = 0, fold: int = 0, n_axes: int = 0
+) -> Path:
     """Prepare a split in the user's cache, unless it is there already.
 
     Parameters
@@ -30,7 +34,7 @@ def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0, 
         The data.
     protocol : {"holdout", "report", "final"}, default="holdout"
         See `Dataset.split`.
-    seed : int, default=0
+    seed, fold : int, default=0
         See `Dataset.split`.
     n_axes : int, default=0
         See `Split.principal`.
@@ -46,7 +50,9 @@ def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0, 
     UserError
         If neither the cache nor the temporary folder can hold the data.
     """
-    name = f"{dataset.fingerprint}-{protocol}-{seed}-{n_axes}-v{FORMAT}"
+    part = f"{seed}.{fold}" if fold else f"{seed}"
+    form = "" if dataset.form is None else f"-{zlib.crc32(form_text(dataset.form).encode()):08x}"
+    name = f"{dataset.fingerprint}-{protocol}-{part}-{n_axes}{form}-v{FORMAT}"
     cache = platformdirs.user_cache_path("fcnet") / "splits"
     ready = cache / name
     if _usable(ready):
@@ -55,7 +61,7 @@ def shared_split(dataset: Dataset, protocol: str = "holdout", *, seed: int = 0, 
             _keep(ready)
             return ready
     with threadpool_limits(1):  # the same bits whatever the number of cores
-        split = dataset.split(protocol, seed=seed).principal(n_axes)
+        split = dataset.split(protocol, seed=seed, fold=fold).principal(n_axes)
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _write(split, ready)

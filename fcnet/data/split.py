@@ -12,15 +12,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnet.data.form import Form, form_from, form_text
 from fcnet.data.holding import hold
 from fcnet.errors import UserError
 from fcnet.inputs import Axes
 
 PROTOCOLS = ("holdout", "report", "final")
-HOLDOUT_SHARE = 0.2
-FORMAT = 2  # of a prepared folder, and of the numbers in it: raise it when either changes
+FORMAT = 3  # of a prepared folder, and of the numbers in it: raise it when either changes
 ABOUT = "split.json"  # in a prepared folder: what it holds
-_SPLIT_STREAM = 0x5911  # keeps the split's random stream apart from those of weights and shuffling
 _ROWS_AT_ONCE = 1024
 
 
@@ -104,6 +103,8 @@ class Split:
         Seed that drew the holdout.
     image_shape : tuple of int or None
         Channels, rows and columns of one image, if rows are images that can be mirrored.
+    form : TableForm, ImageForm or None
+        How rows come from files, if these are no plain arrays.
     axes : Axes or None
         Where rows are given by their coordinates along these, see `principal`.
 
@@ -129,6 +130,7 @@ class Split:
     protocol: str
     seed: int
     image_shape: tuple[int, ...] | None = None
+    form: Form | None = None
     axes: Axes | None = field(default=None, repr=False)
     _principal: dict[int, Self] = field(default_factory=dict, repr=False)
 
@@ -199,6 +201,7 @@ class Split:
             "protocol": self.protocol,
             "seed": self.seed,
             "image_shape": self.image_shape,
+            "form": None if self.form is None else form_text(self.form),
             "shapes": shapes,
         }
         with (folder / ABOUT).open("w", encoding="utf-8") as text:
@@ -240,6 +243,7 @@ class Split:
                     protocol=about["protocol"],
                     seed=about["seed"],
                     image_shape=None if shape is None else tuple(shape),
+                    form=None if about["form"] is None else form_from(about["form"]),
                     axes=axes,
                 )
                 weakref.finalize(split, undo.pop_all().close)
@@ -248,16 +252,6 @@ class Split:
             raise UserError(
                 f"the prepared data in {path} cannot be used ({error}); delete that folder and start again"
             ) from error
-
-
-def holdout_rows(labels: NDArray[np.int64], *, seed: int) -> NDArray[np.bool_]:
-    """Choose a fifth of each class for validation, as a mask of shape (n,)."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_SPLIT_STREAM,)))
-    is_held = np.zeros(len(labels), dtype=np.bool_)
-    for label in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        is_held[rows[: round(HOLDOUT_SHARE * len(rows))]] = True
-    return is_held
 
 
 def _flush(descriptor: int) -> None:

@@ -42,15 +42,5 @@ def margin_of(images: int, *, accuracy: float = 0.85) -> float:
     return sqrt(accuracy * (1.0 - accuracy) / images)
 
 
-def resolution_of(images: int) -> float:
-    """Return the smallest spread between seeds that can be known on that many images: one image."""
-    return 1.0 / images
-
-
-def overlap_of(validation: int, training: int) -> float:
-    """Return the validation rows per training row of a resampled split (Nadeau & Bengio, 2003)."""
-    return validation / training
-
-
-MARGIN, RESOLUTION, OVERLAP = margin_of(2_000), resolution_of(2_000), overlap_of(2_000, 8_000)
-"""Those of the course assignment's images: 10,000, of which a split holds out 2,000."""
+MARGIN = margin_of(2_000)
+"""That of the course assignment's images: 2,000 judge one training, and as many are for the test."""

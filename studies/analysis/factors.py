@@ -1,81 +1,96 @@
-"""Does one factor matter: Friedman's test over paired seeds."""
+"""Which values of a factor differ by more than noise: all pairs, over the same images and seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from studies.analysis.budget import ALPHA
-from studies.analysis.decisions import holm
+from studies.analysis.decisions import holm, p_value
+from studies.analysis.outcomes import Outcomes, pooled
 
 
 @dataclass(frozen=True)
 class FactorTest:
-    """Whether the values of one factor differ by more than noise.
+    """Which values of one factor differ by more than noise.
 
     Parameters
     ----------
     p_value : float
-        Chance of a spread at least this large if the value did not matter, corrected for the number of
-        factors.
-    real : bool
-        Whether `p_value` is at most `ALPHA`.
+        Smallest of all pairs of values, corrected for the number of pairs of all factors.
+    apart : list of (int, int)
+        Pairs of levels that are told apart, the better one first.
     largest_difference : float
         Difference between the best and the worst level's mean.
-    best, worst : int
-        Indices of these levels.
+    order : list of int
+        Levels by their mean, the best first.
+    seeds : int
+        Trainings of each level behind it.
+    pairs : int
+        Number of pairs for which the p-values are corrected.
     """
 
     p_value: float
-    real: bool
+    apart: list[tuple[int, int]]
     largest_difference: float
-    best: int
-    worst: int
+    order: list[int]
+    seeds: int
+    pairs: int
+
+    @property
+    def real(self) -> bool:
+        """Whether any two levels differ."""
+        return bool(self.apart)
+
+    @property
+    def best(self) -> int:
+        """Level with the highest mean."""
+        return self.order[0]
+
+    @property
+    def worst(self) -> int:
+        """Level with the lowest mean."""
+        return self.order[-1]
 
 
-def factor_tests(
-    factors: Mapping[str, Sequence[ArrayLike]], *, n_permutations: int = 4999, seed: int = 0
-) -> dict[str, FactorTest]:
-    """Test each factor over paired seeds, corrected for the number of factors by `holm`.
+def factor_tests(factors: Mapping[str, Outcomes]) -> dict[str, FactorTest]:
+    """Compare all pairs of levels of each factor, corrected by `holm` for all pairs of all factors.
 
-    Friedman's test (1937, "The use of ranks to avoid the assumption of normality implicit in the analysis of
-    variance") with its exact null distribution sampled rather than approximated: if the factor does not
-    matter, its levels may be exchanged within every seed. Ranks keep one level that is noisier than the rest,
-    such as a learning rate near divergence, from passing for a difference. The p-value counts the observed
-    arrangement (Phipson & Smyth, 2010, "Permutation p-values should never be zero").
+    The levels of a factor are taken to be about equally noisy, see `pooled`.
 
     Parameters
     ----------
-    factors : mapping of str to sequence of array-like
-        Per factor one array per level, all of the same length: entry s of each was trained with seed s.
-    n_permutations : int, default=4999
-    seed : int, default=0
-        Seed of the exchanges; the same input gives the same answer.
+    factors : mapping of str to Outcomes
+        Its candidates are the factor's levels, all of them always trained.
 
     Raises
     ------
     ValueError
-        If the levels of a factor have different numbers of seeds.
+        If a level was not trained with every seed.
     """
-    from scipy.stats import rankdata  # takes long to import
-
-    raw, means = [], []
-    for name, levels in factors.items():
-        lengths = {len(np.atleast_1d(np.asarray(level))) for level in levels}
-        if len(lengths) != 1:
-            raise ValueError(
-                f"{name} has levels with {sorted(lengths)} seeds, but all must have the same number"
-            )
-        blocks = np.array(levels, dtype=float).T
-        rng = np.random.default_rng(seed)
-        ranks = rankdata(blocks, axis=1)
-        exchanged = rng.permuted(np.broadcast_to(ranks, (n_permutations, *ranks.shape)), axis=2)
-        observed = ranks.mean(axis=0).var()
-        as_large = np.count_nonzero(exchanged.mean(axis=1).var(axis=1) >= observed * (1 - 1e-9))
-        raw.append((1 + as_large) / (1 + n_permutations))
-        means.append(blocks.mean(axis=0))
-    return {
-        name: FactorTest(float(p), bool(p <= ALPHA), float(np.ptp(m)), int(m.argmax()), int(m.argmin()))
-        for name, p, m in zip(factors, holm(raw), means, strict=True)
-    }
+    found, raw = {}, []
+    for name, outcomes in factors.items():
+        if not np.isfinite(outcomes.right).all():
+            raise ValueError(f"{name} has levels with different seeds, but all must have the same ones")
+        pairs = list(combinations(range(len(outcomes.right)), 2))
+        found[name] = list(zip(pairs, pooled(outcomes, pairs), strict=True))
+        raw += [p_value(evidence) for _, evidence in found[name]]
+    corrected = iter(holm(raw))
+    tests = {}
+    for name, outcomes in factors.items():
+        means = outcomes.right.mean(axis=1, dtype=np.float64)
+        p = [float(next(corrected)) for _ in found[name]]
+        tests[name] = FactorTest(
+            p_value=min(p),
+            apart=[
+                (a, b) if e.mean > 0 else (b, a)
+                for ((a, b), e), each in zip(found[name], p, strict=True)
+                if each <= ALPHA
+            ],
+            largest_difference=float(np.ptp(means)),
+            order=[int(i) for i in np.argsort(-means, kind="stable")],
+            seeds=outcomes.trainings,
+            pairs=len(raw),
+        )
+    return tests

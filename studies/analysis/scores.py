@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, ndtri, stdtrit  # scipy.stats takes long to import
 
-from studies.analysis.budget import OVERLAP
+from studies.analysis.outcomes import Evidence, Outcomes
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,33 @@ def paired_noise(values: ArrayLike) -> float | None:
     return float(np.sqrt(np.square(x[rows, columns] - design @ fitted).sum() / freedom))
 
 
+def noise_of_one(values: ArrayLike, candidate: int) -> float | None:
+    """Standard deviation of a single training of one candidate, apart from that of the others.
+
+    Its differences from the mean of the others vary by its own noise and by theirs, divided by their number;
+    the latter is taken off (Grubbs, 1948, "On estimating precision of measuring instruments").
+
+    Parameters
+    ----------
+    values : array-like of shape (n_candidates, n_seeds)
+        As in `paired_noise`; only seeds with which all were trained count.
+    candidate : int
+
+    Returns
+    -------
+    float or None
+        A fraction; None with fewer than two such seeds or two others.
+    """
+    x = np.asarray(values, dtype=float)
+    x = x[:, np.isfinite(x).all(axis=0)]
+    others = np.delete(x, candidate, axis=0)
+    if len(others) < 2 or x.shape[1] < 2:
+        return None
+    theirs = paired_noise(others) or 0.0
+    variance = float((x[candidate] - others.mean(axis=0)).var(ddof=1)) - theirs**2 / len(others)
+    return float(np.sqrt(max(0.0, variance)))
+
+
 def distance_from_best(noise: float, n: int) -> float:
     """Return how far below the best of `n` equal trainings one of them lies, by noise alone, in 5 % of cases.
 
@@ -156,15 +183,18 @@ def _distance(n: int) -> float:
     return high
 
 
-def confirmed_score(values: ArrayLike, *, overlap: float = OVERLAP) -> Score:
-    """Mean over fresh seeds and splits, with an interval about fresh images.
+def confirmed_score(outcomes: Outcomes, candidate: int) -> Score:
+    """Mean of a candidate over its trainings, with an interval about fresh images and fresh trainings.
 
-    Splits of the same images overlap, so Student's interval is widened as `decisions.compare` widens its
-    test (Nadeau & Bengio, 2003).
+    See `studies.analysis.outcomes.Evidence`.
     """
-    s = summarise(values)
-    wider = float(np.sqrt(1.0 + s.n * overlap))
-    return _score(s.mean, s.n, None if s.n < 2 else wider * (s.high - s.mean))
+    row = outcomes.right[candidate]
+    there = np.isfinite(row)
+    n = len(np.unique(outcomes.training[there]))
+    if n < 2:
+        return _score(float(row[there].mean(dtype=np.float64)), n, None)
+    e = Evidence.of(row[there], outcomes.training[there], outcomes.image[there])
+    return _score(e.mean, n, float(stdtrit(e.degrees, 0.975)) * e.error)
 
 
 def measured_score(values: ArrayLike, *, images: int, noise: float | None) -> Score:

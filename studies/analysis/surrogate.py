@@ -38,12 +38,18 @@ class Effect:
         Values of the hyperparameter.
     mean, low, high : ndarray of shape (n,)
         Validation accuracy as a fraction.
+    behind : ndarray of shape (n,)
+        By how much each lies below the value with the highest mean.
+    told : ndarray of bool of shape (n,)
+        Whether it lies below in 97.5 % of the draws: as values share their draws, closer than by the bands.
     """
 
     grid: Array
     mean: Array
     low: Array
     high: Array
+    behind: Array
+    told: NDArray[np.bool_]
 
 
 class Surrogate:
@@ -125,6 +131,19 @@ class Surrogate:
         chosen = drawn.mean(axis=2).argmax(axis=1)
         return _effect(grid, drawn[np.arange(len(chosen)), chosen])
 
+    def chances(self, params: Sequence[Mapping[str, float]]) -> Array:
+        """Return the chance of each setting to be the best of them: its share of the draws, shape (n,).
+
+        What all settings around it scored speaks for one, too: it is not the highest score that is most
+        likely to be the best, but a high one among high ones.
+        """
+        x = np.column_stack(
+            [self._axes[name].to_unit([p[name] for p in params]) for name in self._names]
+            or [np.zeros(len(params))]
+        )
+        best = self._draw(x).argmax(axis=0)
+        return np.bincount(best, minlength=len(params)) / len(best)
+
     @cached_property
     def _others(self) -> Array:
         """Settings in the unit cube: `_SAMPLE` quasi-random ones, then those of the best trials."""
@@ -180,7 +199,10 @@ def _posterior_draws(
 def _effect(grid: Sequence[float] | Array, drawn: Array) -> Effect:
     """Summarise draws of shape (n_grid, n_draws)."""
     low, high = np.quantile(drawn, [0.025, 0.975], axis=1)
-    return Effect(np.asarray(grid, dtype=float), drawn.mean(axis=1), low, high)
+    mean = drawn.mean(axis=1)
+    behind = drawn[mean.argmax()] - drawn
+    told = np.quantile(behind, 0.025, axis=1) > 0
+    return Effect(np.asarray(grid, dtype=float), mean, low, high, behind.mean(axis=1), told)
 
 
 def _plausible_kernels(x: Array, z: Array, *, rng: np.random.Generator) -> list[Kernel]:

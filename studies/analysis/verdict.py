@@ -22,16 +22,19 @@ class Verdict:
         Opponent with the next mean; None if there is none.
     contenders : list of int
         The winner and all that it does not beat, best mean first.
+    beaten : list of int
+        All that it beats, or that left the race.
     cheapest : int
         The contender that costs least.
     p_value : float or None
         Largest corrected p-value of the winner against an opponent; None if there is none.
     difference : float or None
-        Mean of winner less runner-up, over the seeds that both were trained on.
+        Mean of winner less runner-up, over the trainings that both had.
     seeds : int
-        Paired seeds behind the verdict.
+        Paired trainings behind the verdict.
     more_seeds : int or None
-        About how many more would tell; None when no affordable number would, or when none is needed.
+        About how many more of each contender would tell; None when no affordable number would, or when
+        none is needed.
     margin : float
         The difference taken as negligible.
     diverged : dict of int to (int, int)
@@ -42,6 +45,7 @@ class Verdict:
     winner: int
     runner_up: int | None
     contenders: list[int]
+    beaten: list[int]
     cheapest: int
     p_value: float | None
     difference: float | None
@@ -53,12 +57,14 @@ class Verdict:
     def sentence(self, names: Sequence[str]) -> str:
         """Say the verdict; `names` holds one name per candidate."""
         told = [self._verdict(names)]
+        if self.beaten and self.kind != "beats":
+            told.append(f"{_capital(names[self.winner])} beats {_listed([names[i] for i in self.beaten])}.")
         for i, (times, trainings) in self.diverged.items():
-            told.append(f"{names[i][0].upper()}{names[i][1:]} diverged in {times} of {trainings} trainings.")
+            told.append(f"{_capital(names[i])} diverged in {times} of {trainings} trainings.")
         return " ".join(told)
 
     def _verdict(self, names: Sequence[str]) -> str:
-        winner, listed = names[self.winner], [names[i] for i in self.contenders]
+        winner, joined = names[self.winner], _listed([names[i] for i in self.contenders])
         if self.runner_up is None:
             return f"{winner} is the only candidate{' that did not diverge' if self.diverged else ''}."
         if self.kind == "beats":
@@ -66,7 +72,6 @@ class Verdict:
             rest += " that did not diverge" if rest and self.diverged else ""
             corrected = f"p = {self.p_value:.2g}, corrected for the number of comparisons"
             return f"{winner} beats {names[self.runner_up]}{rest} ({corrected})."
-        joined = " and ".join([", ".join(listed[:-1]), listed[-1]])
         if self.kind == "tie":
             return (
                 f"{joined} tie within {100 * self.margin:.1f} points: any is fine,"
@@ -74,7 +79,17 @@ class Verdict:
             )
         if self.more_seeds is None:
             return (
-                f"These images cannot tell {joined} apart, however many seeds:"
+                f"These images cannot tell {joined} apart, however many trainings:"
                 f" the cheapest one is {names[self.cheapest]}."
             )
-        return f"Not enough seeds to tell {joined} apart: about {self.more_seeds} more would tell."
+        return (
+            f"Not enough trainings to tell {joined} apart: about {self.more_seeds} more of each would tell."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _capital(name: str) -> str:
+    return f"{name[0].upper()}{name[1:]}"

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
 
-from fcnet.errors import UserError
+from fcnet.errors import UsageError, UserError
 from studies import program
+from studies.commands import config
 from studies.commands.parser import Parser, add_options, options_from
 from studies.execution.signals import Interrupted, as_interrupts
 
@@ -30,6 +31,9 @@ COMMANDS = (
     "dashboard",
     "predict",
     "copy",
+    "export",
+    "watch",
+    "completion",
 )
 REPORT_IT = "give the same command with --debug and report what it prints"
 
@@ -65,10 +69,25 @@ def read(words: Sequence[str]) -> tuple[Callable[[], int], bool]:
     if name not in COMMANDS:
         known = ", ".join(map(repr, COMMANDS))
         Parser(prog=program.command()).error(f"there is no command {name!r} (choose from {known})")
-    module = _module(name)
-    found = make_parser(name, plain=not named).parse_args(words[1:] if named else words)
+    module, parser = _module(name), make_parser(name, plain=not named)
+    given = words[1:] if named else words
+    found = parser.parse_args(given)
+    if (path := config.find(found.config)) is not None:
+        try:
+            more = config.words(path, name, parser, COMMANDS, _first)
+        except UsageError as error:
+            parser.error(str(error))
+        parser.beside = f" (with the options in {path})" if more else ""
+        found = parser.parse_args([*more, *given])
     debug = bool(found.__dict__.pop("debug"))
-    return partial(module.run, options_from(module.Options, found)), debug
+    del found.config
+    options = options_from(module.Options, found)
+    call = partial(module.run, options)
+    if getattr(options, "notify", None) is not None:
+        from studies.commands.notifying import notified
+
+        return partial(notified, options.notify, name, call), debug
+    return call, debug
 
 
 def make_parser(name: str, *, plain: bool = False) -> Parser:
@@ -82,7 +101,18 @@ def make_parser(name: str, *, plain: bool = False) -> Parser:
     parser.add_argument(
         "--debug", action="store_true", help="show the traceback behind the sentence of an error"
     )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help=f"options of any command, as TOML (default: {config.NAME}, if it is there)",
+    )
     return parser
+
+
+def _first(name: str) -> argparse.Action | None:
+    """Return the option of a name of the first command that has it."""
+    found = (make_parser(each)._option_string_actions.get(name) for each in COMMANDS)
+    return next((action for action in found if action is not None), None)
 
 
 class _PlainParser(Parser):

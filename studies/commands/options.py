@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from studies.commands.parser import choice, option
+from studies.commands.parser import choice, option, switch
 from studies.execution.backend import cores
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from optuna.study import Study
 
+    from fcnet.data import Reading
     from studies.execution.cluster import DaskCluster
     from studies.execution.local import ProcessPool
 
@@ -49,6 +50,12 @@ def _whole(text: str, *, at_least: int) -> int:
     return int(text)
 
 
+def _median(text: str) -> str:
+    if text != "median":
+        raise argparse.ArgumentTypeError(f"{text!r} is not median, the only value that there is")
+    return text
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
@@ -80,7 +87,7 @@ class DataOptions:
     """The data of a study that is there."""
 
     data: str | None = option(
-        str, None, "DATA", "auto, cifar10, synthetic or a file (default: where the sweep found it)"
+        str, None, "DATA", "where the data are now, as a sweep takes it (default: where the sweep found them)"
     )
 
 
@@ -88,9 +95,32 @@ class DataOptions:
 class TrainingOptions:
     """The data of a new study, and how long its trainings are."""
 
-    data: str = option(str, "auto", "DATA", "auto, cifar10, synthetic or a file")
+    data: str = option(
+        str,
+        "auto",
+        "DATA",
+        "auto, cifar10, synthetic, sklearn:NAME (digits, iris, wine, breast_cancer), a file (.npz, pickle,"
+        " CSV, TSV, Parquet) or a folder with a folder of images for each class",
+    )
     classes: tuple[str, ...] = option(_names, ("airplane", "ship"), "A,B", "CIFAR-10 classes")
+    label: str | None = option(
+        str, None, "COLUMN", "column of a table that holds the classes (default: the last one)"
+    )
+    impute: Literal["median"] | None = option(
+        _median, None, "median", "fill missing numbers of a table with their column's median"
+    )
+    image_size: int | None = option(
+        positive, None, "N", "bring images of a folder to N rows and N columns (default: as they are)"
+    )
+    skip_damaged: bool = switch("leave damaged images of a folder out")
     epochs: int = option(positive, 20, "N", "epochs per training")
+
+    @property
+    def reading(self) -> Reading:
+        """How the data are read."""
+        from fcnet.data import Reading
+
+        return Reading(self.label, self.impute, self.image_size, self.skip_damaged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +168,15 @@ class ArtifactOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotifyOptions:
+    """Who is told of the end."""
+
+    notify: str | None = option(
+        str, None, "COMMAND", "run by the shell in the end, with the result as JSON on its standard input"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class FormatOptions:
     """How a result is printed."""
 
@@ -147,6 +186,15 @@ class FormatOptions:
     def as_json(self) -> bool:
         """Whether programs read the result."""
         return self.format == "json"
+
+
+def metric_option() -> Any:
+    """Return the field of ``--metric``."""
+    return choice(
+        ("accuracy", "balanced_accuracy"),
+        "accuracy",
+        "what trainings are judged by; balanced_accuracy counts each class alike, however rare",
+    )
 
 
 def protocol_option(default: str) -> Any:

@@ -14,11 +14,13 @@ T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence."""
+    """A parser whose errors are one sentence; `beside` says what was read besides the command line."""
+
+    beside = ""
 
     def error(self, message: str) -> NoReturn:
         """Exit with code 2."""
-        self.exit(2, f"{program.name()}: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{program.name()}: {message}{self.beside}; see {self.prog} --help\n")
 
 
 def option(
@@ -47,9 +49,9 @@ def choice(values: tuple[str, ...], default: str, text: str) -> Any:
     return _field(default, text, choices=values)
 
 
-def repeated(metavar: str, text: str) -> Any:
+def repeated(metavar: str, text: str, *, name: str = "") -> Any:
     """Return the field of an option that may be given several times: a tuple of what was given."""
-    return _field((), text, metavar=metavar, action="append")
+    return _field((), text, name=name, metavar=metavar, action="append")
 
 
 def switch(text: str) -> Any:

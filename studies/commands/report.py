@@ -52,6 +52,7 @@ def run(options: Options) -> int:
             options.study,
             data=options.data,
             classes=options.classes,
+            reading=options.reading,
             protocol=options.protocol,
             epochs=options.epochs,
             n_seeds=options.seeds,

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
@@ -34,8 +37,6 @@ class Job:
     epochs, seed : int
     split : Path
         Folder of the prepared split, see `fcnet.data.shared_split`.
-    may_stop : bool, default=False
-        Whether the epochs are trained one at a time, each on demand, because the training may be pruned.
     model : Path, optional
         Where the trained model is saved.
     """
@@ -44,7 +45,6 @@ class Job:
     epochs: int
     seed: int
     split: Path
-    may_stop: bool = False
     model: Path | None = None
 
 
@@ -67,11 +67,15 @@ class RunningTraining(Protocol):
     ----------
     digest : str or None
         SHA-256 of the trained parameters, once all epochs were seen.
+    right : ndarray of bool, shape (n_validation,), or None
+        Which validation images the trained network gets right, once all epochs were seen; None where there
+        are none, or where they are the test set.
     environment : dict of str to str
         What the last bits depend on where it runs, see `studies.execution.environment`.
     """
 
     digest: str | None
+    right: NDArray[np.bool_] | None
     environment: dict[str, str]
 
     def __iter__(self) -> Iterator[EpochMetrics]:
@@ -85,7 +89,11 @@ class Backend(Protocol):
     ----------
     slots : int
         Number of trainings that can run at the same time; it may change as workers come and go.
+    ahead : int
+        How many trials more are asked for than can run, so that a free worker need not wait for one.
     """
+
+    ahead: int
 
     @property
     def slots(self) -> int:

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fcnet.errors import Diverged, UserError
 from fcnet.metrics import EpochMetrics
 from fcnet.writing import write_whole
@@ -45,6 +48,8 @@ class DaskCluster:
     UsageError
         If the address cannot be read.
     """
+
+    ahead = 0
 
     def __init__(
         self,
@@ -167,6 +172,7 @@ class _ClusterTraining:
 
     def __init__(self, link: Link, worker: str, job: Job, environment: dict[str, str]) -> None:
         self.digest: str | None = None
+        self.right: NDArray[np.bool_] | None = None
         self.environment = environment
         self._link, self._worker, self._job = link, worker, job
         self._run = uuid.uuid4().hex
@@ -184,12 +190,13 @@ class _ClusterTraining:
             if kind != "epoch":
                 self._is_there = False
                 raise _ERRORS[kind](content)
-            metrics, digest, trained = content
-            self._is_there = digest is None
+            metrics, end = content
+            self._is_there = end is None
             yield metrics
-            self.digest = digest
-            if job.model is not None and trained is not None:
-                write_whole(job.model, trained)
+            if end is not None:
+                self.digest, self.right, trained = end
+                if job.model is not None and trained is not None:
+                    write_whole(job.model, trained)
 
     def leave(self) -> None:
         """Let the worker drop the training, if it did not end by itself."""

@@ -27,8 +27,8 @@ from studies.execution.environment import environment
 from studies.execution.local import LocalTraining
 
 Reply = tuple[str, Any]
-"""``("epoch", (metrics, digest, model))``, digest and model (bytes) with the last epoch only, or one of
-"diverged", "failed" and "lost" with a sentence."""
+"""``("epoch", (metrics, end))``, `end` being None but for the last epoch: digest, outcomes and model (bytes);
+or one of "diverged", "failed" and "lost" with a sentence."""
 
 _live: dict[str, "_Live"] = {}
 _lock = threading.Lock()
@@ -96,11 +96,11 @@ def advance(run: str, job: Job, epoch: int, epoch_limit: float) -> Reply:
         metrics = next(live.epochs)
         live.next_epoch += 1
         if live.next_epoch < job.epochs:
-            return "epoch", (metrics, None, None)
+            return "epoch", (metrics, None)
         for _ in live.epochs:  # saves the model
             pass
         forget(run, keep_model=True)
-        return "epoch", (metrics, live.training.digest, _take(live.model))
+        return "epoch", (metrics, (live.training.digest, live.training.right, _take(live.model)))
     except Exception as error:
         forget(run)
         if isinstance(error, Diverged):

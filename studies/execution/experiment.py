@@ -54,7 +54,7 @@ class Experiment(ABC, Generic[_Result_co]):
     """What is said to end, such as "The sweep"."""
 
     timeout: float | None = None
-    """Seconds after which no further training is started."""
+    """Seconds after which no further training is started and those that run are interrupted."""
 
     seed: int = 0
     """Of the search; with a trial's number it gives the seed of a training that brings none."""
@@ -67,7 +67,7 @@ class Experiment(ABC, Generic[_Result_co]):
 
     def __init__(self, name: str, facts: Facts, dataset: Dataset, source: Source, space: Space) -> None:
         self.name, self.facts, self.dataset, self.source, self.space = name, facts, dataset, source, space
-        self._splits: dict[tuple[int, int], Path] = {}
+        self._splits: dict[tuple[int, int, int], Path] = {}
         self._preparing = threading.Lock()
 
     def prepare(self, study: Study) -> None:
@@ -101,11 +101,12 @@ class Experiment(ABC, Generic[_Result_co]):
         """Return the folder of the prepared split that a training sees."""
         axes = n_axes(hyperparameters, self.dataset.images.shape[1])
         with self._preparing:  # once, whoever asks first
-            if (wish.split_seed, axes) not in self._splits:
-                self._splits[wish.split_seed, axes] = shared_split(
-                    self.dataset, self.facts.protocol, seed=wish.split_seed, n_axes=axes
+            key = (wish.split_seed, wish.fold, axes)
+            if key not in self._splits:
+                self._splits[key] = shared_split(
+                    self.dataset, self.facts.protocol, seed=wish.split_seed, fold=wish.fold, n_axes=axes
                 )
-            return self._splits[wish.split_seed, axes]
+            return self._splits[key]
 
     def model(self, hyperparameters: Hyperparameters, wish: Wish) -> Path | None:
         """Return where a trained network is saved; None if nobody needs it."""
@@ -113,8 +114,10 @@ class Experiment(ABC, Generic[_Result_co]):
 
     def accuracy(self, metrics: EpochMetrics) -> float:
         """Return what an epoch is judged by."""
-        final = self.facts.protocol == "final"
-        return metrics.train_accuracy if final else metrics.validation_accuracy
+        if self.facts.protocol == "final":
+            return metrics.train_accuracy
+        balanced = self.facts.metric == "balanced_accuracy"
+        return metrics.validation_balanced_accuracy if balanced else metrics.validation_accuracy
 
     def value(self, epochs: Sequence[EpochMetrics]) -> float:
         """Return a training's value: its last epoch's accuracy; the report took the best one's."""

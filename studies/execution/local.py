@@ -5,12 +5,14 @@ import multiprocessing
 import queue
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fcnet.data import Split
@@ -20,11 +22,15 @@ from studies.execution.backend import EPOCH_LIMIT_SECONDS, Job, RunningTraining,
 from studies.execution.environment import environment
 from studies.execution.signals import kept_from_children
 
+_STOP = "stop"
+_STOP_SECONDS = 10.0  # for a worker to hear that its training ended; it listens every 1,024 rows
+
 
 class InProcess:
     """One training at a time, here: for tests, and for looking at one training closely."""
 
     slots = 1
+    ahead = 0
 
     @contextlib.contextmanager
     def train(self, job: Job) -> Iterator[RunningTraining]:
@@ -37,12 +43,13 @@ class InProcess:
 
 
 class LocalTraining:
-    """A job on a split that is open already."""
+    """A job on a split that is open already; see `fcnet.Training` for the check."""
 
-    def __init__(self, job: Job, split: Split) -> None:
+    def __init__(self, job: Job, split: Split, check: Callable[[], None] = lambda: None) -> None:
         self.digest: str | None = None
+        self.right: NDArray[np.bool_] | None = None
         self.environment = environment()
-        self._job, self._split = job, split
+        self._job, self._split, self._check = job, split, check
 
     def __iter__(self) -> Iterator[EpochMetrics]:
         """Train, then save the model if the job asks for it."""
@@ -51,10 +58,12 @@ class LocalTraining:
         from fcnet.trainer import Training
 
         job, split = self._job, self._split
-        training = Training(split, job.hyperparameters, epochs=job.epochs, seed=job.seed)
+        training = Training(split, job.hyperparameters, epochs=job.epochs, seed=job.seed, check=self._check)
         yield from training
         network = training.network  # folded once
         self.digest = network.digest()
+        if split.protocol == "holdout":
+            self.right = training.right
         if job.model is not None:
             Model(
                 networks=(network,),
@@ -64,6 +73,7 @@ class LocalTraining:
                 data_fingerprint=split.fingerprint,
                 seeds=(job.seed,),
                 epochs=job.epochs,
+                form=split.form,
             ).save(job.model)
 
 
@@ -77,6 +87,8 @@ class ProcessPool:
     epoch_limit : float, default=900.0
         Seconds of silence after which a worker is taken for hung.
     """
+
+    ahead = 1
 
     def __init__(self, slots: int, *, epoch_limit: float = EPOCH_LIMIT_SECONDS) -> None:
         self.slots = slots
@@ -145,8 +157,8 @@ class _Worker:
 
     Attributes
     ----------
-    state : {"idle", "asking", "training"}
-        Whether it waits for a job, waits to be told whether to go on with one, or trains.
+    idle : bool
+        Whether it waits for a job.
     """
 
     def __init__(self) -> None:
@@ -158,15 +170,17 @@ class _Worker:
         with kept_from_children():
             self.process.start()
         theirs.close()
-        self.state = "idle"
+        self.idle = True
 
     def let_go(self) -> bool:
-        """End a training between two epochs; tell whether the worker is ready for another job."""
-        if self.state == "asking":
-            with contextlib.suppress(OSError):
-                self.connection.send("stop")
-                self.state = "idle"
-        return self.state == "idle"
+        """End a training that nobody listens to; tell whether the worker is ready for another job."""
+        if not self.idle:
+            with contextlib.suppress(OSError, EOFError):
+                self.connection.send(_STOP)
+                while not self.idle and self.connection.poll(_STOP_SECONDS):
+                    kind, _ = self.connection.recv()
+                    self.idle = kind != "epoch"  # which it may have sent before it heard
+        return self.idle
 
 
 class _RemoteTraining:
@@ -174,27 +188,21 @@ class _RemoteTraining:
 
     def __init__(self, worker: _Worker, job: Job, epoch_limit: float) -> None:
         self.digest: str | None = None
+        self.right: NDArray[np.bool_] | None = None
         self.environment = environment()  # of this machine, its workers' too
         self._worker, self._job, self._epoch_limit = worker, job, epoch_limit
 
     def __iter__(self) -> Iterator[EpochMetrics]:
-        worker = self._worker
-        worker.state = "training"
+        self._worker.idle = False
         self._send(self._job)
         while True:
             kind, content = self._receive()
-            if kind == "epoch":
-                if not self._job.may_stop:
-                    yield content
-                    continue
-                worker.state = "asking"
+            if kind == "epoch":  # the worker goes on with the next one meanwhile
                 yield content
-                worker.state = "training"
-                self._send("go")
                 continue
-            worker.state = "idle"
+            self._worker.idle = True
             if kind == "done":
-                self.digest = content
+                self.digest, self.right = content
                 return
             raise Diverged(content) if kind == "diverged" else TrainingFailed(content)
 
@@ -208,6 +216,7 @@ class _RemoteTraining:
         connection = self._worker.connection
         try:
             if not connection.poll(self._epoch_limit):
+                self._worker.process.kill()
                 raise WorkerLost(
                     f"a worker was silent for {self._epoch_limit:g} s (--epoch-limit) and was replaced"
                 )
@@ -222,6 +231,17 @@ class _RemoteTraining:
         return WorkerLost(f"a worker process died (exit code {code}{hint})")
 
 
+class _Stopped(Exception):
+    """The coordinator wants no more of this training."""
+
+
+def _heed(connection: Connection) -> None:
+    """End the training if the coordinator says so, or is gone."""
+    if connection.poll():
+        connection.recv()
+        raise _Stopped
+
+
 def _work(connection: Connection) -> None:
     """Train job after job until the coordinator is gone."""
     # Ctrl-C reaches the whole console where there are no process groups; the coordinator decides about it.
@@ -229,17 +249,18 @@ def _work(connection: Connection) -> None:
     split: tuple[Path, Split] | None = None
     with threadpool_limits(1), contextlib.suppress(EOFError, OSError):
         while True:
-            job: Job = connection.recv()
+            job = connection.recv()
+            if job == _STOP:  # of a training that ended meanwhile
+                continue
             try:
                 if split is None or split[0] != job.split:
                     split = job.split, Split.open(job.split)
-                training = LocalTraining(job, split[1])
+                training = LocalTraining(job, split[1], check=lambda: _heed(connection))
                 for metrics in training:
                     connection.send(("epoch", metrics))
-                    if job.may_stop and connection.recv() == "stop":
-                        break
-                else:
-                    connection.send(("done", training.digest))
+                connection.send(("done", (training.digest, training.right)))
+            except _Stopped:
+                connection.send(("stopped", None))
             except Diverged as error:
                 connection.send(("diverged", str(error)))
             except UserError as error:

@@ -1,18 +1,20 @@
 """The objective: what Optuna maximises."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import msgspec
 import numpy as np
 import optuna
-from optuna.trial import Trial
+from optuna.pruners import PercentilePruner
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fcnet.errors import Diverged
 from fcnet.metrics import EpochMetrics
 from studies.execution.backend import Backend, Job, RunningTraining
 from studies.execution.experiment import Experiment
-from studies.record import Trained, Wish, wish, write_reason, write_seed, write_trained
+from studies.record import Outcomes, Trained, Wish, wish, write_reason, write_seed, write_trained
 from studies.space import suggest
 
 
@@ -59,11 +61,10 @@ class Objective:
             epochs=experiment.facts.epochs,
             seed=wished.seed or 0,
             split=experiment.split(hyperparameters, wished),
-            may_stop=may_prune,
             model=experiment.model(hyperparameters, wished),
         )
         try:
-            return self._train(trial, wished, job, trial.should_prune if may_prune else lambda: False)
+            return self._train(trial, wished, job, _judge(trial) if may_prune else lambda: False)
         finally:
             with self._lock:
                 self.running.pop(trial.number, None)
@@ -82,14 +83,42 @@ class Objective:
                         raise optuna.TrialPruned(f"pruned after epoch {metrics.epoch}")
             except (optuna.TrialPruned, Diverged) as error:
                 write_reason(trial, str(error))
-                write_trained(trial, _left(epochs, training))
+                write_trained(trial, _left(epochs, training, wished))
                 raise optuna.TrialPruned(str(error)) from error
-        write_trained(trial, _left(epochs, training))
+        write_trained(trial, _left(epochs, training, wished))
         return self.experiment.value(epochs)
 
 
-def _left(epochs: list[EpochMetrics], training: RunningTraining) -> Trained:
-    return Trained(epochs=epochs, digest=training.digest, environment=training.environment)
+class _Ended(Study):
+    """A study as the trials stood that had ended when a training began."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(study.study_name, study._storage, study.sampler, study.pruner)
+        self._ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return those trials, as they are."""
+        return self._ended if states is None else [t for t in self._ended if t.state in states]
+
+
+def _judge(trial: Trial) -> Callable[[], bool]:
+    """Return what tells after an epoch whether the training should end.
+
+    A pruner that compares epochs with those of other trials would read the database for it each time, which
+    takes longer than some epochs: it sees the trials that had ended when the training began.
+    """
+    if isinstance(trial.study.pruner, PercentilePruner):
+        trial.study = _Ended(trial.study)
+    return trial.should_prune
+
+
+def _left(epochs: list[EpochMetrics], training: RunningTraining, wished: Wish) -> Trained:
+    outcomes = None
+    if training.right is not None:
+        outcomes = Outcomes.of(training.right, split_seed=wished.split_seed, fold=wished.fold)
+    return Trained(epochs=epochs, digest=training.digest, environment=training.environment, outcomes=outcomes)
 
 
 def training_seed(sweep_seed: int, trial_number: int) -> int:

@@ -59,7 +59,7 @@ def run(
     with coordinate(storage, study) as coordinator:
         with coordinator.exclusive():
             widen(study, experiment.facts)
-        experiment.prepare(study)
+            experiment.prepare(study)
         if recovered := coordinator.recover():
             numbers = ", ".join(map(str, recovered))
             say(f"Interrupted earlier, to be run again with the same parameters: trial {numbers}.")

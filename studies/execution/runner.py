@@ -1,8 +1,10 @@
 """The one runner: trainings side by side until an experiment has all that it wants, then its conclusion."""
 
+import contextlib
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 import optuna
@@ -22,12 +24,16 @@ _TICK_SECONDS = 0.25
 _PEERS_SECONDS = 2.0  # between two looks at what other coordinators do
 _PUBLISHING_SHARE = 0.01  # of the time may go into figures while trainings run
 
+# Workers wait for short answers of threads here, which wait for each other: Python's own 5 ms are long.
+_SWITCH_SECONDS = 0.0005
+
 
 class Runner:
     """Run trials of a study until the experiment wants no more.
 
-    One thread per slot of the backend asks for a trial, runs the objective and tells the result; the threads
-    only relay what the workers send. Starting a trial happens under the coordinator's exclusive right, so the
+    One thread per slot of the backend, and one more to have the next trial ready, asks for a trial, runs the
+    objective and tells the result; the threads only relay what the workers send. Starting a trial happens
+    under the coordinator's exclusive right, so the
     number is exact.
 
     Parameters
@@ -94,7 +100,7 @@ class Runner:
         self._trials_before = sum(t.state in FINISHED for t in self.study.get_trials(deepcopy=False))
         threads: list[threading.Thread] = []
         # Whatever waits for the database, publishing in this thread too, waits no longer after a signal.
-        with noted(self.coordinator.give_up) as signalled:
+        with _quick_threads(), noted(self.coordinator.give_up) as signalled:
             try:
                 self._watch(threads, signalled)
             finally:
@@ -116,7 +122,7 @@ class Runner:
         self._staff(threads)
         while any(thread.is_alive() for thread in threads):
             self.show(self._progress())
-            if signalled.is_set() or self._error is not None:
+            if signalled.is_set() or self._error is not None or self._late():
                 return
             if time.monotonic() >= next_publishing and self._trials:
                 start = time.monotonic()
@@ -126,9 +132,19 @@ class Runner:
                 self._change.wait(_TICK_SECONDS)
             self._staff(threads)
 
+    def _late(self) -> bool:
+        """Tell whether the time is up; what runs then is interrupted, to be run again by the next start."""
+        limit = self.experiment.timeout
+        if limit is None or time.monotonic() - self._began < limit:
+            return False
+        self.ended_because = (
+            f"the time limit of {limit:g} s was reached; trainings that ran wait for a next time"
+        )
+        return True
+
     def _staff(self, threads: list[threading.Thread]) -> None:
         """Start a thread for each slot that has none yet; workers may have joined."""
-        while len(threads) < self.backend.slots:
+        while len(threads) < self.backend.slots + self.backend.ahead:
             threads.append(threading.Thread(target=self._work, name=f"slot {len(threads)}", daemon=True))
             threads[-1].start()
         self._slots = len(threads)
@@ -152,7 +168,7 @@ class Runner:
         """Start the next trial, or wait while a running one may still fail and come back."""
         while not self._stopping:
             with self._change:
-                if self._running >= self.backend.slots:  # workers have left
+                if self._running >= self.backend.slots + self.backend.ahead:  # workers have left
                     self._change.wait(_TICK_SECONDS)
                     continue
             trial = self.coordinator.ask(self._may_start)
@@ -192,9 +208,7 @@ class Runner:
                 self.ended_because = f"some trainings failed ({why}); the same command tries them again"
             self._complete = TrialState.RUNNING not in states
             return False
-        if experiment.timeout is not None and time.monotonic() - self._began >= experiment.timeout:
-            self.ended_because = f"the time limit of {experiment.timeout:g} s was reached"
-        else:
+        if not self._late():
             self.ended_because = experiment.enough(trials)
         self._started |= self.ended_because is None
         return self.ended_because is None
@@ -252,7 +266,7 @@ class Runner:
         pruned = sum(trial.state == TrialState.PRUNED for trial in trials)
         with self._change:
             latest, self._ended = tuple(self._ended), []
-            running = self._running
+            running = min(self._running, self.backend.slots)
         finished, total = len(complete) + pruned, self.experiment.expected(trials)
         each = self.experiment.facts.epochs
         live = sum(list(self.running.values()))
@@ -267,3 +281,14 @@ class Runner:
             latest=latest,
             epochs=(finished * each + live, total * each),
         )
+
+
+@contextlib.contextmanager
+def _quick_threads() -> Iterator[None]:
+    """Let threads take turns more often."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

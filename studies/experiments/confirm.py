@@ -1,8 +1,8 @@
-"""Confirmation: the top trials on fresh, paired seeds, and a verdict that is right about noise."""
+"""Confirmation: the top trials on fresh seeds, fold by fold, and a verdict that is right about noise."""
 
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 
 import msgspec
 import numpy as np
@@ -10,20 +10,25 @@ from numpy.typing import NDArray
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from fcnet.data import Dataset, Split
+from fcnet.data import Dataset
+from fcnet.data.holdout import FOLDS, holdout_rows
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.metrics import effective_rows, weights
 from studies import record
-from studies.analysis.budget import margin_of, overlap_of, resolution_of
+from studies.analysis.budget import margin_of
 from studies.analysis.decisions import compare, still_in_the_race
-from studies.analysis.scores import Score, confirmed_score, paired_noise
+from studies.analysis.outcomes import Outcomes, training_noise
+from studies.analysis.scores import Score, confirmed_score, noise_of_one, paired_noise
 from studies.execution.experiment import FINISHED, Experiment, Wanted
+from studies.experiments.choosing import choose
 from studies.experiments.results import baseline_trial, require_best
 from studies.record import CONFIRMATION, Candidate, Confirmation, Source, Wish
 from studies.space import Space
 
 _STREAM = 0xC0  # keeps the confirmation's seeds apart from those of the search and of the final training
 _Array = NDArray[np.float64]
+_Key = tuple[Hyperparameters, int | None, int, int]
 
 
 def runs_name(study: str) -> str:
@@ -37,25 +42,13 @@ def confirmation_seeds(n: int) -> list[int]:
     return [int(value) for value in state]
 
 
-def choose(trials: Sequence[FrozenTrial], top: int) -> list[FrozenTrial]:
-    """Return the best trial of each of the `top` best configurations, and the baseline's."""
-    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
-    best: dict[Hyperparameters, FrozenTrial] = {}
-    for trial in sorted(complete, key=lambda t: (-(t.value or 0.0), t.number)):
-        best.setdefault(record.configuration(trial), trial)
-    chosen = list(best.values())[:top]
-    report = baseline_trial(trials)
-    if report is not None and best[record.configuration(report)] not in chosen:
-        chosen.append(best[record.configuration(report)])
-    return chosen
-
-
 class Confirm(Experiment[Confirmation]):
-    """The top configurations on fresh seeds, seed by seed.
+    """The top configurations on fresh seeds, fold by fold.
 
-    For each seed, every candidate has the same initial random stream and the same new division into training
-    and validation images. A candidate that can no longer win gets no further seeds. The runs are kept in a
-    study of their own, so that more seeds add to it.
+    The development images are divided anew into five folds, each of which judges one training of every
+    candidate, with the same seed for all; further trainings draw further partitions. So every image is judged
+    equally often, by networks that have not seen it. A candidate that can no longer win gets no further
+    trainings. The runs are kept in a study of their own, so that more of them add to it.
 
     Parameters
     ----------
@@ -67,7 +60,7 @@ class Confirm(Experiment[Confirmation]):
     top : int, default=5
         Number of distinct configurations, the best first; the baseline comes on top.
     n_seeds : int, default=5
-        Fresh seeds, at least 2.
+        Trainings of each candidate, at least 2.
 
     Raises
     ------
@@ -87,14 +80,19 @@ class Confirm(Experiment[Confirmation]):
                 f" name the searched one, --study {facts.confirms}"
             )
         require_best(study)
-        self.chosen = choose(study.get_trials(deepcopy=False), top)
+        self.chosen = choose(study.get_trials(deepcopy=False), top, facts.space)
         self.configurations = [record.configuration(trial) for trial in self.chosen]
         self.seeds, self.parents = confirmation_seeds(n_seeds), (study,)
         # The r-th set of candidates may spend 1 / (r (r + 1)) of the chance of a false farewell: 1 in all.
         names = self._names()
         before = [] if (kept := record.read(study).confirmation) is None else kept.looks
         sets = list(dict.fromkeys([str(look).partition(" of ")[2] for look in before] + [names]))
-        self._race = (sets.index(names) + 1) * (sets.index(names) + 2)
+        self._share = (sets.index(names) + 1) * (sets.index(names) + 2)
+        self._judging = threading.Lock()
+        self._masks: list[list[_Array | None]] = [[] for _ in self.chosen]
+        self._images: list[NDArray[np.intp]] = []
+        self._outcomes = Outcomes.of(self._masks, self._images)
+        self._racing = np.ones(len(self.chosen), dtype=np.bool_)
         super().__init__(
             runs_name(study.study_name),
             msgspec.structs.replace(facts, confirms=study.study_name),
@@ -104,24 +102,24 @@ class Confirm(Experiment[Confirmation]):
         )
 
     def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
-        """Want the racing candidates on the first seed that is not finished."""
-        values, racing = self._values(trials)
-        if values.shape[1] == len(self.seeds) or self._is_decided(racing, values.shape[1]):
+        """Want the racing candidates on the first fold that is not finished."""
+        outcomes, racing = self._judged(trials)
+        n = outcomes.trainings
+        if n == len(self.seeds) or self._is_decided(racing):
             return []
-        seed = self.seeds[values.shape[1]]
-        wish = Wish(seed=seed, split_seed=seed)
-        held = {_key(trial) for trial in trials if trial.state != TrialState.FAIL}
+        wish = self._wish(n)
+        held = {_key(t) for t in trials if t.state in (*FINISHED, TrialState.RUNNING, TrialState.WAITING)}
         return [
             Wanted(self.configurations[i], msgspec.structs.replace(wish, origin=self.chosen[i].number))
             for i in np.flatnonzero(racing)
-            if (self.configurations[i], seed) not in held
+            if _wanted(self.configurations[i], wish) not in held
         ]
 
     def expected(self, trials: Sequence[FrozenTrial]) -> int:
-        """Return what is held, and the seeds to come of all that still race."""
-        values, racing = self._values(trials)
-        decided = self._is_decided(racing, values.shape[1])
-        later = 0 if decided else max(0, len(self.seeds) - values.shape[1] - 1)
+        """Return what is held, and the folds to come of all that still race."""
+        outcomes, racing = self._judged(trials)
+        decided = self._is_decided(racing)
+        later = 0 if decided else max(0, len(self.seeds) - outcomes.trainings - 1)
         return self.total(trials) + later * int(racing.sum())
 
     def conclude(self, study: Study) -> Confirmation:
@@ -133,9 +131,9 @@ class Confirm(Experiment[Confirmation]):
             If some are missing, or no candidate could be trained on every seed.
         """
         trials = study.get_trials(deepcopy=False)
-        values, racing = self._values(trials)
-        n = values.shape[1]
-        if n < len(self.seeds) and not self._is_decided(racing, n):
+        outcomes, racing = self._judged(trials)
+        n, values = outcomes.trainings, outcomes.accuracies()
+        if n < len(self.seeds) and not self._is_decided(racing):
             why = record.last_failure(trials)
             raise UserError(f"the confirmation is not complete ({why}): give the same command again")
         if not (np.isfinite(values).all(axis=1) & (np.array(self._diverged(trials, n)) == 0)).any():
@@ -146,17 +144,29 @@ class Confirm(Experiment[Confirmation]):
         (parent,) = self.parents
         before = record.read(parent).confirmation
         looks = [] if before is None else before.looks
-        look = f"{n} seeds of {self._names()}"
+        look = f"{n} folds of {self._names()}"
         looks = looks if look in looks else [*looks, look]
         costs = self._costs(trials)
+        judged_by = effective_rows(self.facts.metric, self.dataset.labels[self._images[0]])
         broken = self._diverged(trials, n)
-        verdict = compare(values, diverged=broken, costs=costs, look=looks.index(look) + 1, **self._limits())
+        verdict = compare(
+            outcomes,
+            diverged=broken,
+            costs=costs,
+            margin=margin_of(judged_by),
+            look=looks.index(look) + 1,
+        )
         report = baseline_trial(self.chosen)
+        top = [row for row, t in zip(values, self.chosen, strict=True) if t is not report]
+        noise = paired_noise(top if len(top) > 1 else values)  # where the choice is made
+        lasting = [
+            i for i, row in enumerate(values) if np.isfinite(row).all() and self.chosen[i] is not report
+        ]
         found = Confirmation(
             study=parent.study_name,
             candidates=[
-                self._candidate(trial, row, cost, n_diverged, is_baseline=trial is report)
-                for trial, row, cost, n_diverged in zip(self.chosen, values, costs, broken, strict=True)
+                self._candidate(outcomes, i, costs[i], broken[i], is_baseline=trial is report)
+                for i, trial in enumerate(self.chosen)
             ],
             verdict=verdict.kind,
             sentence=verdict.sentence(
@@ -167,8 +177,10 @@ class Confirm(Experiment[Confirmation]):
             winner=self.chosen[verdict.winner].number,
             cheapest=self.chosen[verdict.cheapest].number,
             more_seeds=verdict.more_seeds,
-            noise=paired_noise(values),
-            validation_images=self._rows[0],
+            noise=noise,
+            training_noise=training_noise(outcomes, lasting),
+            baseline_noise=None if report is None else noise_of_one(values, self.chosen.index(report)),
+            validation_images=judged_by,
             looks=looks,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -178,28 +190,37 @@ class Confirm(Experiment[Confirmation]):
     def _names(self) -> str:
         return f"trials {', '.join(str(trial.number) for trial in self.chosen)}"
 
-    def _values(self, trials: Sequence[FrozenTrial]) -> tuple[_Array, NDArray[np.bool_]]:
-        """Return the accuracies of all finished seeds, shape (n_candidates, n), and who still races.
+    def _wish(self, n: int) -> Wish:
+        """Return what the n-th training of each candidate shall be; five make a partition."""
+        return Wish(seed=self.seeds[n], split_seed=self.seeds[n - n % FOLDS], fold=n % FOLDS)
 
-        They are NaN where a candidate had left the race or diverged.
+    def _judged(self, trials: Sequence[FrozenTrial]) -> tuple[Outcomes, NDArray[np.bool_]]:
+        """Return the outcomes of all finished folds, and who still races.
+
+        There are none where a candidate had left the race or diverged.
         """
-        found = {_key(trial): _accuracy(trial) for trial in trials if trial.state in FINISHED}
-        limits = self._limits()
-        del limits["margin"]  # only ties have one
-        values = np.empty((len(self.chosen), 0))
-        racing = np.ones(len(self.chosen), dtype=np.bool_)
-        for n, seed in enumerate(self.seeds):
-            # The look after n seeds may spend 1 / (n (n - 1)) of the chance of a false farewell: 1 in all.
-            racing = still_in_the_race(values, looks=max(1, n * (n - 1)) * self._race, **limits)
-            column = [found.get((h, seed)) for h in self.configurations]
-            if self._is_decided(racing, n) or any(column[i] is None for i in np.flatnonzero(racing)):
-                break
-            row = [np.nan if value is None else value for value in column]
-            values = np.column_stack([values, np.where(racing, row, np.nan)])
-        return values, racing
+        found = {_key(trial): trial for trial in trials if trial.state in FINISHED}
+        with self._judging:  # what is finished stays, and is judged once
+            while not (len(self._images) == len(self.seeds) or self._is_decided(self._racing)):
+                n = len(self._images)
+                column = [found.get(_wanted(h, self._wish(n))) for h in self.configurations]
+                if any(column[i] is None for i in np.flatnonzero(self._racing)):
+                    break
+                wish = self._wish(n)
+                rows = holdout_rows(self.dataset.labels, seed=wish.split_seed, fold=wish.fold)
+                self._images.append(np.flatnonzero(rows))
+                counted = weights(self.facts.metric, self.dataset.labels[rows])
+                for masks, trial, races in zip(self._masks, column, self._racing, strict=True):
+                    right = _right(trial) if races and trial is not None else None
+                    masks.append(None if right is None else right * counted)
+                self._outcomes = Outcomes.of(self._masks, self._images)
+                # The look after n trainings may spend 1 / (n (n - 1)) of the chance of a false farewell.
+                looks = max(1, (n + 1) * n) * self._share
+                self._racing = self._racing & still_in_the_race(self._outcomes, looks=looks)
+            return self._outcomes, self._racing
 
-    def _is_decided(self, racing: NDArray[np.bool_], n: int) -> bool:
-        return n >= 2 and bool(racing.sum() <= 1 < len(self.chosen))
+    def _is_decided(self, racing: NDArray[np.bool_]) -> bool:
+        return len(self._images) >= 2 and bool(racing.sum() <= 1 < len(self.chosen))
 
     def _costs(self, trials: Sequence[FrozenTrial]) -> list[float]:
         """Return the median seconds of each candidate's trainings."""
@@ -211,11 +232,11 @@ class Confirm(Experiment[Confirmation]):
         return [float(np.median(seconds[h])) if seconds[h] else float("inf") for h in self.configurations]
 
     def _candidate(
-        self, trial: FrozenTrial, row: _Array, cost: float, n_diverged: int, *, is_baseline: bool
+        self, outcomes: Outcomes, i: int, cost: float, n_diverged: int, *, is_baseline: bool
     ) -> Candidate:
-        values = [float(value) for value in row[np.isfinite(row)]]
-        overlap = self._limits()["overlap"]
-        score = confirmed_score(values, overlap=overlap) if values else Score(0.0, None, None, 0)
+        values = [float(value) for value in outcomes.accuracies()[i] if np.isfinite(value)]
+        score = confirmed_score(outcomes, i) if values else Score(0.0, None, None, 0)
+        trial = self.chosen[i]
         return Candidate(
             trial=trial.number,
             baseline=is_baseline,
@@ -232,34 +253,28 @@ class Confirm(Experiment[Confirmation]):
         )
 
     def _diverged(self, trials: Sequence[FrozenTrial], n: int) -> list[int]:
-        """Return how many of each candidate's trainings with the first `n` seeds diverged."""
-        broken = [_key(trial) for trial in trials if trial.state == TrialState.PRUNED]
-        wanted = self.seeds[:n]
-        return [sum(h == other and seed in wanted for other, seed in broken) for h in self.configurations]
-
-    @cached_property
-    def _rows(self) -> tuple[int, int]:
-        """Return how many images judge a training, and how many it is trained on."""
-        split = Split.open(self.split(self.configurations[0], Wish(split_seed=self.seeds[0])))
-        assert split.validation is not None
-        return len(split.validation.labels), len(split.train.labels)
-
-    def _limits(self) -> dict[str, float]:
-        """Return what so many images can show at all."""
-        validation, training = self._rows
-        return {
-            "margin": margin_of(validation),
-            "overlap": overlap_of(validation, training),
-            "resolution": resolution_of(validation),
-        }
+        """Return how many of each candidate's first `n` trainings diverged."""
+        broken = {_key(trial) for trial in trials if trial.state == TrialState.PRUNED}
+        wishes = [self._wish(t) for t in range(n)]
+        return [sum(_wanted(h, wish) in broken for wish in wishes) for h in self.configurations]
 
 
-def _key(trial: FrozenTrial) -> tuple[Hyperparameters, int | None]:
-    return record.configuration(trial), record.wish(trial).seed
+def _key(trial: FrozenTrial) -> _Key | None:
+    """Return what a trial trains, and on what; None where it should have outcomes and has none."""
+    left = record.trained(trial)
+    if trial.state == TrialState.COMPLETE and (left is None or left.outcomes is None):
+        return None
+    return _wanted(record.configuration(trial), record.wish(trial))
 
 
-def _accuracy(trial: FrozenTrial) -> float:
-    return np.nan if trial.state == TrialState.PRUNED or trial.value is None else trial.value
+def _wanted(h: Hyperparameters, wish: Wish) -> _Key:
+    return h, wish.seed, wish.split_seed, wish.fold
+
+
+def _right(trial: FrozenTrial) -> NDArray[np.bool_] | None:
+    """Return which images a finished training got right; None if it diverged."""
+    left = record.trained(trial)
+    return None if left is None or left.outcomes is None else left.outcomes.mask()
 
 
 def _space(trials: Sequence[FrozenTrial]) -> Space:

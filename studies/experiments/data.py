@@ -1,17 +1,25 @@
 """The data of a study: found anew for a sweep, and found again for all that follows it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from optuna.study import Study
 
-from fcnet.data import Dataset, load
+from fcnet.data import Dataset, Reading, load
 from fcnet.errors import UserError
+from fcnet.losses import kind_of
 from studies import record
 from studies.record import Source
 
 
-def load_data(data: str, classes: Sequence[str], *, say: Callable[[str], None]) -> tuple[Dataset, Source]:
+def load_data(
+    data: str,
+    classes: Sequence[str],
+    reading: Reading = Reading(),  # frozen
+    *,
+    say: Callable[[str], None],
+) -> tuple[Dataset, Source]:
     """Load data, and return where they can be found again from any folder, without asking the network.
 
     Parameters
@@ -20,15 +28,22 @@ def load_data(data: str, classes: Sequence[str], *, say: Callable[[str], None]) 
         See `fcnet.load`.
     classes : sequence of str
         CIFAR-10 classes.
+    reading : Reading, optional
+        How tables and folders of images are read.
     say : callable
         Takes one-line notices for the user.
     """
-    dataset = load(data, classes=classes, say=say)
+    dataset = load(data, classes=classes, reading=reading, say=say)
     if data == "auto":
         data = "synthetic" if dataset.name.startswith("synthetic") else "cifar10"
-    elif data not in ("cifar10", "synthetic"):
+    elif data not in ("cifar10", "synthetic") and not data.startswith("sklearn:"):
         data = str(Path(data).resolve())
-    return dataset, Source(data, list(classes))
+    return dataset, Source(data, list(classes), **asdict(reading))
+
+
+def loss_words(dataset: Dataset) -> str | None:
+    """Return what more than two classes are trained with, for the facts of a study."""
+    return None if len(dataset.class_names) == 2 else f"{kind_of(len(dataset.class_names))} cross-entropy"
 
 
 def load_data_of(study: Study, data: str | None, *, say: Callable[[str], None]) -> tuple[Dataset, Source]:
@@ -48,7 +63,11 @@ def load_data_of(study: Study, data: str | None, *, say: Callable[[str], None]) 
         If they are not there any more, or are not the same.
     """
     kept = record.read(study)
-    dataset, source = load_data(data or kept.source.source, kept.source.classes, say=say)
+    # What a sweep said of data that are where it found them is not said again.
+    heard = say if data is not None else lambda _: None
+    dataset, source = load_data(
+        data or kept.source.source, kept.source.classes, kept.source.reading, say=heard
+    )
     if dataset.fingerprint != kept.facts.data:
         raise UserError(
             f"the study {study.study_name!r} was run on {kept.data_name} with fingerprint"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
@@ -13,10 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 from fcnet.data import Dataset
 from fcnet.hyperparameters import Hyperparameters
 from studies import record
-from studies.analysis.decisions import compare
 from studies.analysis.scores import Summary, summarise
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments import results
+from studies.experiments.data import loss_words
 from studies.experiments.one_factor import (
     EXPERIMENTS,
     ControlledInfo,
@@ -49,7 +49,7 @@ class Level:
     ----------
     value : float
     mean, std, low, high : float or None
-        Mean, standard deviation and Student's 95 % interval.
+        Mean, standard deviation and 95 % interval over seeds, simultaneous for all values of the factor.
     n : int
     values : list of float
         One accuracy per seed.
@@ -74,7 +74,10 @@ class Level:
 
 
 class FactorVerdict(Struct, frozen=True, omit_defaults=True):
-    """Whether the values of a factor differ by more than noise; only a sentence with fewer than two seeds."""
+    """Which values of a factor differ by more than noise; only a sentence with fewer than two seeds.
+
+    `told_apart` holds pairs of values, the better one first.
+    """
 
     sentence: str
     p_value: float | None = None
@@ -82,6 +85,7 @@ class FactorVerdict(Struct, frozen=True, omit_defaults=True):
     largest_difference: float | None = None
     best: float | None = None
     not_beaten_by_the_best: list[float] | None = None
+    told_apart: list[tuple[float, float]] | None = None
     seeds: int | None = None
 
 
@@ -154,6 +158,7 @@ class Effects(Experiment[Findings]):
             epochs=epochs,
             space=describe(space),
             experiment=ONE_FACTOR,
+            loss=loss_words(dataset),
         )
         super().__init__(study_name(base, protocol), facts, dataset, source, space)
         self.n_seeds = n_seeds
@@ -185,8 +190,10 @@ def findings(study: Study) -> Findings:
     complete = {_key(t): t for t in trials if t.state == TrialState.COMPLETE and t.value is not None}
     diverged = {_key(t) for t in trials if t.state == TrialState.PRUNED}
     values = {key: trial.value or 0.0 for key, trial in complete.items()}
-    info = controlled_info(values, protocol=summary.protocol)
-    levels = {factor: _levels(factor, complete, diverged) for factor in EXPERIMENTS}
+    kept = {key: record.trained(trial) for key, trial in complete.items()}
+    outcomes = {key: left.outcomes.mask() for key, left in kept.items() if left and left.outcomes}
+    info = controlled_info(values, outcomes=outcomes, protocol=summary.protocol)
+    levels = {e.factor: _levels(e, complete, diverged) for e in info.experiments}
     return Findings(
         study=study.study_name,
         protocol=summary.protocol,
@@ -195,7 +202,7 @@ def findings(study: Study) -> Findings:
         epochs=summary.epochs,
         n_trials=summary.n_trials,
         levels=levels,
-        tests={e.factor: _test(e, levels[e.factor]) for e in info.experiments},
+        tests={e.factor: _test(e) for e in info.experiments},
         reported={
             e.factor: Reported(_plain(e.reported[0]), e.reported[1])
             for e in info.experiments
@@ -206,23 +213,25 @@ def findings(study: Study) -> Findings:
 
 
 def _levels(
-    factor: Factor,
+    e: OneFactor,
     complete: Mapping[tuple[Hyperparameters, int], FrozenTrial],
     diverged: set[tuple[Hyperparameters, int]],
 ) -> list[Level]:
     levels = []
-    for h in EXPERIMENTS[factor]:
-        value, n_diverged = _plain(getattr(h, factor)), sum(other == h for other, _ in diverged)
+    intervals = {level.value: (level.low, level.high) for level in e.levels}
+    for h in EXPERIMENTS[e.factor]:
+        value, n_diverged = _plain(getattr(h, e.factor)), sum(other == h for other, _ in diverged)
         seeds = sorted(seed for other, seed in complete if other == h)
         own = [complete[h, seed] for seed in seeds]
         if own:
             accuracies = [trial.value or 0.0 for trial in own]
             best = [max(trial.intermediate_values.values()) for trial in own]
             last = [trial.intermediate_values[max(trial.intermediate_values)] for trial in own]
+            s, (low, high) = summarise(accuracies), intervals[float(value)]
             levels.append(
                 Level(
                     value,
-                    **_summary(accuracies),
+                    **summary_as_json(replace(s, low=low, high=high)),
                     values=accuracies,
                     seeds=seeds,
                     diverged=n_diverged,
@@ -235,22 +244,20 @@ def _levels(
     return levels
 
 
-def _test(e: OneFactor, levels: Sequence[Level]) -> FactorVerdict:
+def _test(e: OneFactor) -> FactorVerdict:
     if e.test is None:
         return FactorVerdict(e.sentence)
-    levels = [level for level in levels if level.n]
-    shared = sorted(set.intersection(*(set(level.seeds) for level in levels)))
-    table = [[level.values[level.seeds.index(seed)] for seed in shared] for level in levels]
-    # All were trained on the same rows: nothing is resampled, and the verdict is one about these images.
-    verdict = compare(table, overlap=0.0)
+    values = [_plain(level.value) for level in e.levels]
+    beaten = {worse for better, worse in e.test.apart if better == e.test.best}
     return FactorVerdict(
         sentence=e.sentence,
         p_value=e.test.p_value,
         larger_than_noise=e.test.real,
         largest_difference=e.test.largest_difference,
-        best=levels[verdict.winner].value,
-        not_beaten_by_the_best=sorted(levels[i].value for i in verdict.contenders),
-        seeds=len(shared),
+        best=values[e.test.best],
+        not_beaten_by_the_best=sorted(value for i, value in enumerate(values) if i not in beaten),
+        told_apart=[(values[better], values[worse]) for better, worse in e.test.apart],
+        seeds=e.test.seeds,
     )
 
 

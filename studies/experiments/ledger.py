@@ -40,10 +40,13 @@ class Judged:
         Of each network.
     ensemble : float
         Of all as one; for a single network its own.
+    confusion : list of list of int or None
+        Of all as one, see `studies.record.Final`.
     """
 
     accuracies: list[float]
     ensemble: float
+    confusion: list[list[int]] | None = None
 
 
 def known(study: Study, models: Sequence[str]) -> Judged | None:
@@ -56,15 +59,17 @@ def known(study: Study, models: Sequence[str]) -> Judged | None:
         Their digests.
     """
     tested: dict[frozenset[str], float] = {}
+    confused: dict[frozenset[str], list[list[int]] | None] = {}
     for opening in record.read(study).openings:
         if opening.ensemble_accuracy is not None:
             tested[frozenset(opening.models)] = opening.ensemble_accuracy
+            confused[frozenset(opening.models)] = opening.confusion
         for model, accuracy in zip(opening.models, opening.test_accuracies or [], strict=False):
             tested[frozenset([model])] = accuracy
     alone, as_one = [frozenset([model]) for model in models], frozenset(models)
     if not tested.keys() >= {*alone, as_one}:
         return None
-    return Judged([tested[model] for model in alone], tested[as_one])
+    return Judged([tested[model] for model in alone], tested[as_one], confused.get(as_one))
 
 
 def begin(study: Study, trial: int, params: Mapping[str, Any], models: Sequence[str], *, images: int) -> None:
@@ -91,7 +96,10 @@ def finish(study: Study, tested: Judged) -> None:
     """Record the result of the opening that was begun last."""
     openings = record.read(study).openings
     last = msgspec.structs.replace(
-        openings[-1], test_accuracies=tested.accuracies, ensemble_accuracy=tested.ensemble
+        openings[-1],
+        test_accuracies=tested.accuracies,
+        ensemble_accuracy=tested.ensemble,
+        confusion=tested.confusion,
     )
     record.write(study, OPENINGS, [*openings[:-1], last])
 

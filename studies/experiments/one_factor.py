@@ -1,12 +1,18 @@
 """The report's three one-factor experiments: what was measured, and whether it is more than noise."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit  # scipy.stats takes long to import
+
 from fcnet.hyperparameters import Hyperparameters
 from studies.analysis.factors import FactorTest, factor_tests
-from studies.analysis.scores import summarise
+from studies.analysis.outcomes import Outcomes
+from studies.analysis.scores import paired_noise, summarise
 
 Factor = Literal["batch_size", "learning_rate", "hidden_units"]
 
@@ -48,7 +54,8 @@ class Level:
     value : float
         The factor's value.
     mean, std, low, high : float
-        Mean, sample standard deviation and Student's 95 % interval; NaN where one seed cannot give them.
+        Mean, sample standard deviation and 95 % interval over seeds, simultaneous for all values of the
+        factor; NaN where one seed cannot give them.
     n : int
         Number of seeds.
     accuracies : list of float
@@ -109,6 +116,7 @@ class ControlledInfo:
 def controlled_info(
     records: Mapping[tuple[Hyperparameters, int], float],
     *,
+    outcomes: Mapping[tuple[Hyperparameters, int], NDArray[np.bool_]] | None = None,
     reported: Mapping[Factor, tuple[float, float]] = REPORTED,
     protocol: str = "holdout",
 ) -> ControlledInfo:
@@ -119,23 +127,26 @@ def controlled_info(
     records : mapping of (Hyperparameters, seed) to float
         Accuracy of each finished training as a fraction. Unfinished experiments are summarised as far as
         they are; the test uses the seeds that all trained values share.
+    outcomes : mapping of (Hyperparameters, seed) to ndarray of bool, optional
+        Which images each training got right; where some are not known, the test knows of seeds alone, and is
+        about these images.
     reported : mapping, default=REPORTED
         The report's points.
     protocol : str, default="holdout"
         ``"holdout"`` or ``"report"``.
     """
     tables = {factor: _table(factor, records) for factor in EXPERIMENTS}
-    paired = {factor: _paired(table) for factor, table in tables.items()}
-    tests = factor_tests({factor: rows for factor, rows in paired.items() if rows is not None})
+    paired = {factor: _paired(factor, table, outcomes or {}) for factor, table in tables.items()}
+    tests = factor_tests({factor: found for factor, found in paired.items() if found is not None})
     experiments = []
     for factor, table in tables.items():
-        levels = []
+        levels, half = [], _half_width(table)
         for value, by_seed in table.items():
             accuracies = [by_seed[seed] for seed in sorted(by_seed)]
-            s = summarise(accuracies)
-            levels.append(Level(value, s.mean, s.std, s.n, s.low, s.high, accuracies))
+            s, wide = summarise(accuracies), half / math.sqrt(len(accuracies))
+            levels.append(Level(value, s.mean, s.std, s.n, s.mean - wide, s.mean + wide, accuracies))
         test = tests.get(factor)
-        sentence = _sentence(factor, list(table), test, n_factors=len(tests))
+        sentence = _sentence(factor, list(table), test)
         values = [float(getattr(h, factor)) for h in EXPERIMENTS[factor]]
         experiments.append(OneFactor(factor, values, levels, reported.get(factor), test, sentence))
     return ControlledInfo(experiments, protocol)
@@ -153,22 +164,66 @@ def _table(
     return table
 
 
-def _paired(table: Mapping[float, Mapping[int, float]]) -> list[list[float]] | None:
+def _half_width(table: Mapping[float, Mapping[int, float]]) -> float:
+    """Return half of the interval of a single training, simultaneous for all values; NaN without repeats.
+
+    The values share their seeds and are taken to be equally noisy, see `paired_noise`; the chance of 5 % that
+    any interval misses is divided by their number (Bonferroni).
+    """
+    seeds = sorted({seed for row in table.values() for seed in row})
+    noise = (
+        paired_noise([[row.get(seed, np.nan) for seed in seeds] for row in table.values()]) if table else None
+    )
+    if noise is None:
+        return float("nan")
+    freedom = max(1, sum(map(len, table.values())) - len(table) - len(seeds) + 1)
+    return noise * float(stdtrit(freedom, 1.0 - 0.025 / len(table)))
+
+
+def _paired(
+    factor: Factor,
+    table: Mapping[float, Mapping[int, float]],
+    outcomes: Mapping[tuple[Hyperparameters, int], NDArray[np.bool_]],
+) -> Outcomes | None:
+    """Return what all values scored with the seeds that they share; None with fewer than two of either."""
     shared = sorted(set.intersection(*(set(row) for row in table.values()))) if table else []
     if len(table) < 2 or len(shared) < 2:
         return None
-    return [[row[seed] for seed in shared] for row in table.values()]
+    trained = [h for h in EXPERIMENTS[factor] if float(getattr(h, factor)) in table]
+    masks = [[outcomes.get((h, seed)) for seed in shared] for h in trained]
+    lengths = {-1 if mask is None else len(mask) for row in masks for mask in row}
+    if -1 in lengths or len(lengths) > 1:
+        return Outcomes.of_accuracies([[row[seed] for seed in shared] for row in table.values()])
+    return Outcomes.of(masks, [np.arange(*lengths)] * len(shared))
 
 
-def _sentence(factor: Factor, values: Sequence[float], test: FactorTest | None, *, n_factors: int) -> str:
+def _sentence(factor: Factor, values: Sequence[float], test: FactorTest | None) -> str:
     name = factor.replace("_", " ").capitalize()
     if test is None:
         return f"{name}: too few trainings to tell differences from noise."
     points = 100 * test.largest_difference
-    p = f"p = {test.p_value:.2g}, corrected for {n_factors} experiments"
-    if test.real:
-        return (
-            f"{name}: the differences are larger than noise ({p}); {values[test.best]:g} is"
-            f" {points:.1f} points above {values[test.worst]:g}."
-        )
-    return f"{name}: the differences, {points:.1f} points at most, could be noise ({p})."
+    p = f"p = {test.p_value:.2g}, corrected for {test.pairs} comparisons"
+    if not test.real:
+        apart = f"{_listed(values)} cannot be told apart"
+        return f"{name}: {apart}: the differences, {points:.1f} points at most, could be noise ({p})."
+    worse: dict[tuple[int, ...], list[float]] = {}
+    for i in test.order:
+        better = tuple(j for j in sorted(test.order) if (j, i) in test.apart)
+        worse.setdefault(better, []).append(values[i])
+    told = [
+        f"{_listed(sorted(lower))} {'is' if len(lower) == 1 else 'are'} worse than"
+        f" {_listed([values[j] for j in better], each=True)}"
+        for better, lower in worse.items()
+        if better
+    ]
+    best = sorted(worse.get((), []))
+    alike = f"; {_listed(best)} cannot be told apart" if len(best) > 1 else ""
+    extremes = f"{values[test.best]:g} is {points:.1f} points above {values[test.worst]:g}"
+    return f"{name}: {', '.join(told)}{alike}; {extremes} ({p})."
+
+
+def _listed(values: Sequence[float], *, each: bool = False) -> str:
+    words = [f"{value:g}" for value in values]
+    if len(words) == 1:
+        return words[0]
+    return f"{'each of ' if each else ''}{', '.join(words[:-1])} and {words[-1]}"

@@ -14,6 +14,7 @@ from fcnet.metrics import EpochMetrics
 from studies import record
 from studies.analysis.scores import summarise
 from studies.execution.experiment import Experiment, Wanted
+from studies.experiments.data import loss_words
 from studies.experiments.effects import summary_as_json
 from studies.ranges import describe
 from studies.record import REPORT, Facts, Protocol, Source, Wish
@@ -130,6 +131,7 @@ class Report(Experiment[Reproduction]):
             epochs=epochs,
             space=describe(space),
             experiment=REPORT,
+            loss=loss_words(dataset),
         )
         super().__init__(study_name(base, protocol), facts, dataset, source, space)
         self.seeds, self._see = list(range(n_seeds)), see

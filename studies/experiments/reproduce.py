@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from optuna.pruners import BasePruner
@@ -22,6 +22,7 @@ TOLERANCE = {"accuracy": 0.02, "loss": 0.05, "objective": 0.05}
 recorded. Another BLAS rounds otherwise, and training amplifies that up to the noise between two seeds."""
 
 _COMPARED = [f.name for f in fields(EpochMetrics) if f.name != "seconds"]
+_NEW = "validation_balanced_accuracy"  # version 0.1.0 kept none
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ class Reproduce(Experiment[Reproduced]):
         """Want the training once."""
         if any(trial.state != TrialState.FAIL for trial in trials):
             return []
-        return [Wanted(self.configuration, Wish(seed=self.wish.seed, split_seed=self.wish.split_seed))]
+        wish = Wish(seed=self.wish.seed, split_seed=self.wish.split_seed, fold=self.wish.fold)
+        return [Wanted(self.configuration, wish)]
 
     def conclude(self, study: Study) -> Reproduced:
         """Compare.
@@ -137,7 +139,7 @@ class Reproduce(Experiment[Reproduced]):
                 " give the same command again"
             )
         first, outside = _compare(
-            [astuple(metrics) for metrics in before.epochs], [astuple(metrics) for metrics in again.epochs]
+            [_figures(metrics) for metrics in before.epochs], [_figures(metrics) for metrics in again.epochs]
         )
         was, now = record.reason(self.trial), record.reason(last)
         if first is None and self.diverged and was != now:
@@ -184,12 +186,16 @@ def _recorded(study: Study, number: int) -> tuple[FrozenTrial, Trained]:
     return trials[0], left
 
 
+def _figures(metrics: EpochMetrics) -> tuple[Any, ...]:
+    return tuple(getattr(metrics, name) for name in _COMPARED)
+
+
 def _compare(recorded: list[tuple[Any, ...]], again: list[tuple[Any, ...]]) -> tuple[str | None, str | None]:
     """Return the first difference, and the first one beyond the tolerance."""
     first = None
     for epoch, (before, now) in enumerate(zip(recorded, again, strict=False)):
         for name, a, b in zip(_COMPARED, before, now, strict=False):
-            if a == b or (math.isnan(a) and math.isnan(b)):
+            if a == b or (math.isnan(a) and (math.isnan(b) or name == _NEW)):
                 continue
             words = f"{name} of epoch {epoch} was {a!r}, now it is {b!r}"
             first = first or words

@@ -9,8 +9,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.errors import UserError
+from fcnet.metrics import Metric
 from studies import record
-from studies.analysis.scores import Score, confirmed_score, measured_score, noise_floor, proportion_interval
+from studies.analysis.scores import Score, measured_score, noise_floor, proportion_interval
+from studies.experiments.corrected import corrected_of
 from studies.program import command
 from studies.record import Confirmation, Kept, Opening
 from studies.space import is_baseline
@@ -45,12 +47,14 @@ class Scored:
 
 @dataclass(frozen=True)
 class Scores:
-    """A trial's accuracy in the search, on fresh seeds and on the test set; None where not measured.
+    """A trial's accuracy in the search, corrected, confirmed and on the test set; None where not measured.
 
     Parameters
     ----------
     trial : int
     search : Score
+    corrected : Score or None
+        The search score of the best trial, without what it owes to having been picked; see `corrected_score`.
     confirmed, test : Score or None
     ensemble : Score or None
         On the test set, of the networks as one; None of a single network, which `test` tells.
@@ -60,6 +64,7 @@ class Scores:
 
     trial: int
     search: Score
+    corrected: Score | None
     confirmed: Score | None
     test: Score | None
     ensemble: Score | None
@@ -88,6 +93,8 @@ class Summary:
         Which trial is the winner, and why.
     scores : Scores or None
         The winner's.
+    metric : {"accuracy", "balanced_accuracy"}
+        What every score here is.
     """
 
     study: str
@@ -104,6 +111,7 @@ class Summary:
     confirmation: Confirmation | None
     ground: str | None
     scores: Scores | None
+    metric: Metric = "accuracy"
 
 
 def summarise(study: Study) -> Summary:
@@ -139,6 +147,7 @@ def summarise(study: Study) -> Summary:
         confirmation=kept.confirmation,
         ground=ground,
         scores=None if winner is None else scores_of(winner, trials, kept),
+        metric=kept.facts.metric,
     )
 
 
@@ -229,16 +238,21 @@ def noise_of(trials: Sequence[FrozenTrial], confirmation: Confirmation | None = 
 def scores_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept: Kept) -> Scores:
     """Collect a trial's scores from what its study keeps."""
     confirmation, value = kept.confirmation, float(trial.value or 0.0)
+    best = best_trial(trials)
+    is_best = best is not None and best.number == trial.number
     noise = noise_of(trials, confirmation)
     search, confirmed = Score(value, None, None, 1), None
     if confirmation is not None:
         search = measured_score([value], images=confirmation.validation_images, noise=noise)
-        same = [c for c in confirmation.candidates if c.params == trial.params and c.values]
-        confirmed = confirmed_score(same[0].values) if same else None
+        same = [c for c in confirmation.candidates if c.params == trial.params]
+        if same and same[0].mean is not None:
+            confirmed = Score(same[0].mean, same[0].low, same[0].high, same[0].n)
     test, ensemble = _test_scores(kept.openings, record.configuration_hash(trial.params), noise)
+    of_rows = kept.facts.metric == "accuracy"  # a mean over rows, each of which counts the same
     return Scores(
         trial=trial.number,
         search=search,
+        corrected=corrected_of(trial, trials, confirmation) if is_best and of_rows else None,
         confirmed=confirmed,
         test=test,
         ensemble=ensemble,

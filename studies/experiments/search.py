@@ -1,23 +1,29 @@
 """The search: the baseline first, then what the sampler proposes, until the study holds the asked number."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from fcnet.data import Dataset
+from fcnet.data import Dataset, Reading
+from fcnet.metrics import Metric
 from studies import record
 from studies.analysis.advice import MIN_TRIALS, edges, outlook
 from studies.execution.experiment import FINISHED, Experiment, Wanted
+from studies.experiments.data import load_data, loss_words
 from studies.experiments.results import best_trial, noise_of
-from studies.ranges import describe, ranges, within
-from studies.record import Facts, Kept, Source, Wish
+from studies.experiments.taking import take
+from studies.ranges import at, describe, fitting, point, ranges, within
+from studies.record import ASKED, Asked, Facts, Kept, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
-from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted
+from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted, is_baseline
+from studies.storage.database import parse
+from studies.storage.errors import redact
 
 REPEATS = 4
 """Repeats that `Plan.until_flat` asks for; with the first training they make five of one configuration."""
@@ -40,17 +46,25 @@ class Plan:
         See `fcnet.load`.
     classes : tuple of str
         CIFAR-10 classes.
+    reading : Reading
+        How tables and folders of images are read.
+    metric : {"accuracy", "balanced_accuracy"}, default="accuracy"
+        What a training is judged by.
     epochs : int, default=20
     sampler, pruner : str
         Names that the options take.
     seed : int, default=0
     timeout : float, optional
-        Seconds after which no further trial is started.
+        Seconds after which the sweep ends; trials that run then are run again by the next start.
     until_flat : bool, default=False
         Whether it ends when further trials promise less than the noise of one. The noise must have been
         measured: where the study has no repeats, its first complete trial is trained `REPEATS` times more
         with fresh seeds; they count as trials of the sweep.
     space : Space
+    points : tuple of str
+        Configurations to be tried first, each ``NAME=VALUE,...``, see `studies.ranges.at`.
+    taken_from : str, optional
+        ``[URL#]STUDY`` whose finished trials are taken over, see `studies.experiments.taking`.
     """
 
     url: str = "sqlite:///sweep.db"
@@ -58,6 +72,8 @@ class Plan:
     trials: int = 100
     data: str = "auto"
     classes: tuple[str, ...] = ("airplane", "ship")
+    reading: Reading = Reading()  # frozen
+    metric: Metric = "accuracy"
     epochs: int = 20
     sampler: str = "tpe"
     pruner: str = "median"
@@ -65,6 +81,15 @@ class Plan:
     timeout: float | None = None
     until_flat: bool = False
     space: Space = field(default_factory=lambda: DEFAULT_SPACE)
+    points: tuple[str, ...] = ()
+    taken_from: str | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return what a study keeps of it besides its facts."""
+        names = ("trials", "sampler", "pruner", "seed", "timeout", "until_flat", "points")
+        found = {name: getattr(self, name) for name in names}
+        origin = self.taken_from and redact(self.taken_from)
+        return {**found, "points": list(self.points), "taken_from": origin}
 
 
 @dataclass(frozen=True)
@@ -97,37 +122,64 @@ class Search(Experiment[Study]):
 
     def __init__(self, plan: Plan, dataset: Dataset, source: Source) -> None:
         n_features = dataset.images.shape[1]
-        self.searched = fitted(plan.space, n_features, images=dataset.are_images)
+        self.searched = fitted(
+            plan.space,
+            n_features,
+            image_shape=dataset.image_shape if dataset.are_images else None,
+            n_rows=len(dataset.labels),
+        )
         facts = Facts(
             data=dataset.fingerprint,
             data_name=dataset.name,
             protocol="holdout",
             epochs=plan.epochs,
             space=describe(self.searched),
+            metric=plan.metric,
+            loss=loss_words(dataset),
         )
         super().__init__(plan.study, facts, dataset, source, around(self.searched, n_features))
         self._baseline = baseline(self.searched, n_features)
+        self._points = [at(text, self.searched) for text in plan.points]
+        self.taken = take(plan.taken_from, plan.url, facts, self.space) if plan.taken_from else None
         self.plan, self.seed, self.timeout = plan, plan.seed, plan.timeout
         self.may_prune = plan.pruner != "none"
         self._study: Study | None = None
 
+    def notices(self) -> list[str]:
+        """Say how the ranges were fitted to the data, and what was taken over."""
+        fitted = fitting(self.plan.space, self.searched, *self.dataset.images.shape)
+        taken = None if self.taken is None else self.taken.sentence
+        return [sentence for sentence in (fitted, taken) if sentence is not None]
+
     def prepare(self, study: Study) -> None:
         """Set sampler and pruner; a resumed sweep must not be proposed the same parameters again."""
+        if self.taken is not None:
+            self.taken.give(study)
         plan, n_trials = self.plan, len(study.get_trials(deepcopy=False))
         study.sampler = make_sampler(plan.sampler, seed=plan.seed, n_trials=n_trials, space=self.searched)
         study.pruner = make_pruner(plan.pruner, epochs=plan.epochs)
+        record.write(study, ASKED, Asked(**plan.settings()))
         self._study = study
 
     def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
-        """Want the baseline first, and repeats of the first trial where the noise must be measured."""
-        if not trials:
-            return [] if self._baseline is None else [Wanted(self._baseline, Wish())]
+        """Want the baseline and the plan's points first, then repeats where the noise must be measured."""
+        if wanted := self._first(trials):
+            return wanted
         if not self.plan.until_flat or noise_of(trials, self._confirmation()) is not None:
             return []
         first = next((t for t in trials if t.state == TrialState.COMPLETE), None)
         if first is None or any(record.wish(t).repeat is not None for t in trials):
             return []
         return [Wanted(record.configuration(first), Wish(repeat=first.number))] * REPEATS
+
+    def _first(self, trials: Sequence[FrozenTrial]) -> list[Wanted]:
+        if self._points:  # until all of them were seen: this is asked before every trial
+            held = {record.configuration(trial) for trial in trials}
+            self._points = [each for each in self._points if each not in held]
+        first = (
+            [] if any(record.taken_from(t) is None or is_baseline(t) for t in trials) else [self._baseline]
+        )
+        return [Wanted(each, Wish()) for each in (*first, *self._points) if each is not None]
 
     def total(self, trials: Sequence[FrozenTrial]) -> int:
         """Return the plan's number."""
@@ -155,6 +207,25 @@ class Search(Experiment[Study]):
         return study
 
 
+def prepared(plan: Plan, *, say: Callable[[str], None]) -> Search:
+    """Check a plan, load its data, and say what follows from them.
+
+    Raises
+    ------
+    UserError
+        If it cannot be done; what needs no data is said before their download.
+    """
+    parse(plan.url)
+    make_sampler(plan.sampler, seed=plan.seed, n_trials=0, space=plan.space)
+    make_pruner(plan.pruner, epochs=plan.epochs)
+    for text in plan.points:
+        point(text)
+    search = Search(plan, *load_data(plan.data, plan.classes, plan.reading, say=say))
+    for sentence in search.notices():
+        say(sentence)
+    return search
+
+
 def advise(study: Study) -> Advice:
     """Collect what the trials of a study say about further trials: edges, outlook, importances."""
     kept, trials = record.read(study), study.get_trials(deepcopy=False)
@@ -170,11 +241,27 @@ def advise(study: Study) -> Advice:
 
 def _wider(kept: Kept, trials: Sequence[FrozenTrial], wider: dict[str, str]) -> list[str]:
     """Return the options that go on with a sweep over wider ranges, as its facts demand."""
+    n_trials = sum(t.state in FINISHED for t in trials) + MORE_TRIALS
+    return ["--trials", str(n_trials), *_of_its_own(kept, wider)]
+
+
+def again(kept: Kept) -> list[str]:
+    """Return the options of the sweep that a study holds, besides those that name the study."""
+    asked = kept.asked
+    if asked is None:
+        return _of_its_own(kept, {})
+    options = ["--trials", str(asked.trials), *_of_its_own(kept, {})]
+    for name in ("sampler", "pruner", "seed"):
+        if (value := getattr(asked, name)) != getattr(Plan, name):
+            options += [f"--{name}", str(value)]
+    return options
+
+
+def _of_its_own(kept: Kept, wider: dict[str, str]) -> list[str]:
     given = {**ranges(kept.facts.space), **wider}
-    options = ["--trials", str(sum(t.state in FINISHED for t in trials) + MORE_TRIALS)]
-    options += ["--data", kept.source.source]
-    if kept.source.source == "cifar10":
-        options += ["--classes", ",".join(kept.source.classes)]
+    options = kept.source.options()
+    if kept.facts.metric != Plan.metric:
+        options += ["--metric", kept.facts.metric]
     if kept.facts.epochs != Plan.epochs:
         options += ["--epochs", str(kept.facts.epochs)]
     return options + [word for name, ends in given.items() for word in ("--range", f"{name}={ends}")]

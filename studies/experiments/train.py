@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 from fcnet.data import Dataset
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
-from fcnet.losses import decide, pool
-from fcnet.metrics import EpochMetrics
+from fcnet.losses import decide
+from fcnet.metrics import EpochMetrics, Metric, confusion, score
 from fcnet.model import Model
 from studies import record
 from studies.analysis.scores import proportion_interval
@@ -26,6 +26,9 @@ from studies.experiments import ledger
 from studies.experiments.report import diverged, require_all
 from studies.experiments.results import require_trial
 from studies.record import FINAL, Accuracies, Final, Source, Wish
+
+MOST_CLASSES_SHOWN = 50
+"""Of more classes no confusion matrix is kept."""
 
 _FINAL_STREAM = 0xF1  # keeps the final seeds apart from those of the search and of the confirmation
 
@@ -132,10 +135,11 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
             self.folder / "model.safetensors",
         )
         model.save(path)
-        tested = ledger.known(parent, digests)
+        tested, metric = ledger.known(parent, digests), self.facts.metric
+        n_rows = self.dataset.effective_test_size(metric)
         if tested is None:
-            ledger.begin(parent, self.trial.number, params, digests, images=self.dataset.test_size)
-            tested = _judge(model, *self.dataset.open_test())
+            ledger.begin(parent, self.trial.number, params, digests, images=n_rows)
+            tested = _judge(model, *self.dataset.open_test(), metric)
             ledger.finish(parent, tested)
         openings = record.read(parent).openings
         final = Final(
@@ -144,11 +148,14 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
             seeds=self.seeds,
             test_accuracy=Accuracies.of(tested.accuracies),
             ensemble_accuracy=tested.ensemble,
-            ensemble_interval=proportion_interval(tested.ensemble, self.dataset.test_size),
+            ensemble_interval=proportion_interval(tested.ensemble, n_rows),
             validation_accuracy=self.trial.value,
             model=str(path),
             models=[str(each) for each in self.models],
             report=str(self.folder / "learning-curves.html"),
+            class_names=list(self.dataset.class_names),
+            confusion=tested.confusion,
+            metric=metric,
             test_openings=len(openings),
             configurations_tested_before=len(
                 {opening.configuration for opening in openings} - {record.configuration_hash(params)}
@@ -169,11 +176,14 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
         return found
 
 
-def _judge(model: Model, images: NDArray[Any], labels: NDArray[Any]) -> ledger.Judged:
+def _judge(model: Model, images: NDArray[Any], labels: NDArray[Any], metric: Metric) -> ledger.Judged:
     """Judge each network and all as one by labels (n,) of raw images (n, n_features)."""
-    logits = model.logits(images)
-    *accuracies, ensemble = (float(np.mean(decide(z) == labels)) for z in (*logits, pool(logits)))
-    return ledger.Judged(accuracies, ensemble)
+    logits, n_classes = model.logits(images), len(model.class_names)
+    predicted = decide(model.pooled(logits))
+    table = confusion(predicted, labels, n_classes).tolist() if 2 < n_classes <= MOST_CLASSES_SHOWN else None
+    return ledger.Judged(
+        [score(metric, decide(z), labels) for z in logits], score(metric, predicted, labels), table
+    )
 
 
 def _digest(path: Path) -> str | None:

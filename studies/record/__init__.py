@@ -1,12 +1,14 @@
 """Everything that the program keeps in a study: every key, and the form of what stands under it.
 
 Nothing else writes or reads these keys. What is read may have been written by another version or by a person:
-it is checked as a whole, once, and refused in a sentence. User attributes are shown by optuna-dashboard,
-system attributes are not.
+it is checked as a whole, once, and refused in a sentence. A study's are system attributes, which
+optuna-dashboard does not show; what a person may want to see of a trial are user attributes.
 """
 
+from studies.record.confirmation import Candidate, Confirmation
 from studies.record.final import Accuracies, Final, Opening
 from studies.record.study import (
+    ASKED,
     CONFIRMATION,
     DATA_NAME,
     FACTS,
@@ -17,20 +19,24 @@ from studies.record.study import (
     REPORT,
     SOURCE,
     WIDENED,
-    Candidate,
-    Confirmation,
+    Asked,
     Facts,
     Kept,
     Protocol,
     Source,
+    attributes,
+    is_search,
+    key_of,
     not_ours,
     read,
     write,
+    write_attribute,
     write_source,
 )
 from studies.record.trial import (
     COORDINATOR,
     REASON,
+    Outcomes,
     Trained,
     Wish,
     configuration,
@@ -40,6 +46,8 @@ from studies.record.trial import (
     reason,
     retry_attrs,
     retry_of,
+    taken_attrs,
+    taken_from,
     trained,
     wish,
     write_reason,
@@ -48,6 +56,7 @@ from studies.record.trial import (
 )
 
 __all__ = [
+    "ASKED",
     "CONFIRMATION",
     "COORDINATOR",
     "DATA_NAME",
@@ -61,28 +70,36 @@ __all__ = [
     "SOURCE",
     "WIDENED",
     "Accuracies",
+    "Asked",
     "Candidate",
     "Confirmation",
     "Facts",
     "Final",
     "Kept",
     "Opening",
+    "Outcomes",
     "Protocol",
     "Source",
     "Trained",
     "Wish",
+    "attributes",
     "configuration",
     "configuration_hash",
+    "is_search",
     "kept_wish",
+    "key_of",
     "last_failure",
     "not_ours",
     "read",
     "reason",
     "retry_attrs",
     "retry_of",
+    "taken_attrs",
+    "taken_from",
     "trained",
     "wish",
     "write",
+    "write_attribute",
     "write_reason",
     "write_seed",
     "write_source",

@@ -6,6 +6,8 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta, Struct
 
+from fcnet.metrics import Metric
+
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -23,13 +25,15 @@ class Opening(Struct, frozen=True, kw_only=True):
     configuration : str
         See `configuration_hash`.
     images : int
-        Number of test images.
+        Number of test images, or as many as a balanced accuracy counts, see `fcnet.metrics.effective_rows`.
     test_accuracies : list of float or None
         Of each network; None from before the opening until its end.
     ensemble_accuracy : float or None
         Of all networks as one; version 0.1.0 did not test that.
     models : list of str
         Digests of the networks that were tested.
+    confusion : list of list of int or None
+        Of all networks as one, see `Final`.
     """
 
     configuration: str
@@ -39,6 +43,7 @@ class Opening(Struct, frozen=True, kw_only=True):
     test_accuracies: Annotated[list[Fraction], Meta(min_length=1)] | None = None
     ensemble_accuracy: Fraction | None = None
     models: list[str] = []
+    confusion: list[list[Count]] | None = None
 
     def __post_init__(self) -> None:
         if self.test_accuracies is not None and self.images is None:
@@ -82,6 +87,11 @@ class Final(Struct, frozen=True, kw_only=True):
     test_openings : int
         How many times the test set of the study was opened, this time included.
     configurations_tested_before : int
+    class_names : list of str
+    confusion : list of list of int or None
+        Test rows by their class and the one that `model` gave them, of 3 to 50 classes.
+    metric : {"accuracy", "balanced_accuracy"}
+        What every accuracy here is.
     """
 
     trial: Count
@@ -96,3 +106,6 @@ class Final(Struct, frozen=True, kw_only=True):
     configurations_tested_before: Count
     ensemble_accuracy: Fraction | None = None
     ensemble_interval: tuple[Fraction, Fraction] | None = None
+    class_names: list[str] = []
+    confusion: list[list[Count]] | None = None
+    metric: Metric = "accuracy"

@@ -4,22 +4,25 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
-from studies.record.final import Count
+from studies.record.final import Count, Positive
 
 COORDINATOR = "coordinator"
 """System attribute: the coordinator that started the trial, see `studies.storage.ownership`."""
 _RECORD, _FIXED = "record", "fixed_params"  # system attributes; the second one is Optuna's
 REASON = "reason"
 _RETRY_OF = "retry_of"
+_TAKEN_FROM = "taken_from"
 
 _T = TypeVar("_T")
 
@@ -33,6 +36,8 @@ class Wish(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Of its training; the runner draws one where none is given.
     split_seed : int, default=0
         Of its division into training and validation images.
+    fold : int, default=0
+        Which fifth of that division is held out.
     origin : int, optional
         The searched trial that it trains again.
     repeat : int, optional
@@ -41,8 +46,42 @@ class Wish(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     seed: Count | None = None
     split_seed: Count = 0
+    fold: Count = 0
     origin: Count | None = None
     repeat: Count | None = None
+
+
+class Outcomes(Struct, frozen=True, kw_only=True):
+    """Which validation images a trained network gets right, and which images these are.
+
+    Parameters
+    ----------
+    split_seed, fold : int
+        As in `Wish`: with the data of the study they say which images judged, in ascending order.
+    images : int
+        Their number.
+    right : bytes
+        One bit for each, the first in the highest bit of the first byte (kept as base64).
+    """
+
+    split_seed: Count
+    fold: Count
+    images: Positive
+    right: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.right) != -(-self.images // 8):
+            raise ValueError(f"{len(self.right)} bytes for {self.images} images")
+
+    @classmethod
+    def of(cls, right: NDArray[np.bool_], *, split_seed: int, fold: int) -> "Outcomes":
+        """Pack a mask of shape (images,)."""
+        packed = np.packbits(right).tobytes()
+        return cls(split_seed=split_seed, fold=fold, images=len(right), right=packed)
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Return them as a mask of shape (images,)."""
+        return np.unpackbits(np.frombuffer(self.right, np.uint8), count=self.images).astype(np.bool_)
 
 
 class Trained(Struct, frozen=True, kw_only=True):
@@ -55,11 +94,15 @@ class Trained(Struct, frozen=True, kw_only=True):
         SHA-256 of the parameters; None where the training was ended early.
     environment : dict of str to str
         See `studies.execution.environment`.
+    outcomes : Outcomes or None
+        Of the last epoch; None where the training was ended early, where the test set judged, and in what
+        version 0.1.0 kept.
     """
 
     epochs: list[EpochMetrics]
     digest: str | None
     environment: dict[str, str]
+    outcomes: Outcomes | None = None
 
     @property
     def seconds(self) -> float:
@@ -101,20 +144,30 @@ def trained(trial: FrozenTrial) -> Trained | None:
     found = trial.system_attrs[_RECORD]
 
     def parse() -> Trained:
-        epochs = [EpochMetrics(*msgspec.convert(row, _Row)) for row in found["epochs"]]
+        epochs = [_epoch(msgspec.convert(row, _Row)) for row in found["epochs"]]
         rest = msgspec.convert({**found, "epochs": []}, Trained)
-        return Trained(epochs=epochs, digest=rest.digest, environment=rest.environment)
+        return msgspec.structs.replace(rest, epochs=epochs)
 
     return _of(trial, parse)
 
 
-_Row = tuple[int, float, float, float, float, float, float]
+# Version 0.1.0 kept seven figures of an epoch; there are eight.
+_Row = Annotated[list[float], Meta(min_length=7, max_length=8)]
+
+
+def _epoch(row: list[float]) -> EpochMetrics:
+    if row[0] != int(row[0]):
+        raise ValueError("the number of an epoch is none")
+    return EpochMetrics(int(row[0]), *row[1:])
 
 
 def write_trained(trial: Trial, left: Trained) -> None:
     """Keep what a training left."""
-    value = {**msgspec.to_builtins(left), "epochs": [astuple(epoch) for epoch in left.epochs]}
-    trial.storage.set_trial_system_attr(trial._trial_id, _RECORD, value)
+    trial.storage.set_trial_system_attr(trial._trial_id, _RECORD, _kept(left))
+
+
+def _kept(left: Trained) -> dict[str, Any]:
+    return {**msgspec.to_builtins(left), "epochs": [astuple(epoch) for epoch in left.epochs]}
 
 
 def reason(trial: FrozenTrial) -> str:
@@ -136,6 +189,20 @@ def retry_of(trial: FrozenTrial) -> int | None:
     """Return the number of the trial that a trial takes up again; None for most."""
     number = trial.user_attrs.get(_RETRY_OF)
     return number if isinstance(number, int) else None
+
+
+def taken_from(trial: FrozenTrial) -> str | None:
+    """Return the study and the number that a trial was taken over from; None for most."""
+    found = trial.user_attrs.get(_TAKEN_FROM)
+    return found if isinstance(found, str) else None
+
+
+def taken_attrs(
+    wished: Wish, left: Trained | None, *, origin: str, why: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return user and system attributes of a trial that is taken over from elsewhere."""
+    user = {**kept_wish(wished), _TAKEN_FROM: origin, **({REASON: why} if why else {})}
+    return user, {} if left is None else {_RECORD: _kept(left)}
 
 
 def retry_attrs(trial: FrozenTrial) -> dict[str, Any]:

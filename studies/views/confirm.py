@@ -16,9 +16,9 @@ def print_confirmation(console: Console, found: Confirmation, summary: Summary, 
     """Print a verdict, and the winner's scores from the study's summary."""
     console.print(
         f"Confirmation of study {escape(found.study)}: {count(len(found.candidates), 'configuration')},"
-        f" {count(len(found.seeds), 'fresh seed')}, each with a validation part of its own"
+        f" {count(len(found.seeds), 'fresh training')} each, on folds of the development images"
     )
-    rows = table("candidate", "search", "confirmed", "95 % interval", "std", "seeds", "seconds")
+    rows = table("candidate", "search", "confirmed", "95 % interval", "std", "trainings", "seconds")
     for candidate in sorted(found.candidates, key=lambda c: -(c.mean or 0.0)):
         rows.add_row(
             f"trial {candidate.trial}" + (" (baseline)" if candidate.baseline else ""),

@@ -8,8 +8,15 @@ from studies.experiments.results import Counts, Data, Summary
 from studies.program import command
 from studies.record import Kept
 from studies.views.figures.panels import WORDS
-from studies.views.sentences import PROTOCOL_WORDS, flattery_sentence, noise_sentence, score_rows
-from studies.views.words import count, number, percent, points
+from studies.views.sentences import (
+    PROTOCOL_WORDS,
+    flattery_sentence,
+    headline,
+    noise_told,
+    score_rows,
+    sureness,
+)
+from studies.views.words import count, metric_words, number, percent, points
 
 if TYPE_CHECKING:
     from studies.experiments.effects import Findings
@@ -17,12 +24,13 @@ if TYPE_CHECKING:
 
 def sweep_note(summary: Summary) -> str:
     """Return a sweep's note."""
-    lines = [f"# {summary.study}", ""]
+    lines = [f"**{headline(summary)}** {sureness(summary)}".rstrip(), "", f"# {summary.study}", ""]
     if summary.trial is None or summary.value is None or summary.params is None:
-        lines += ["No trial is complete yet.", ""]
+        lines += ["The figure and the scores come with the first complete trial.", ""]
     else:
         lines += [
-            f"**Best trial: {summary.trial}, validation accuracy {percent(summary.value)}**",
+            f"**Best trial: {summary.trial}, validation {metric_words(summary.metric)}"
+            f" {percent(summary.value)}**",
             "",
             "| parameter | value |",
             "| --- | ---: |",
@@ -76,7 +84,9 @@ def effects_note(found: Findings) -> str:
 def part_note(kept: Kept, trials: Counts) -> str:
     """Return the note of a study that belongs to another one, or to the report."""
     if kept.facts.confirms is not None:
-        what = f"The top trials of the study {kept.facts.confirms}, trained again on fresh seeds and splits."
+        what = (
+            f"The top trials of the study {kept.facts.confirms}, trained again on fresh seeds, fold by fold."
+        )
     elif kept.facts.trains is not None:
         what = f"The final trainings of a trial of the study {kept.facts.trains}, on all training images."
     else:
@@ -109,7 +119,7 @@ def _evidence(summary: Summary) -> list[str]:
         *(f"| {words} | {mean} | {interval} |" for words, mean, interval in score_rows(summary.scores)),
         "",
     ]
-    sentences = (flattery_sentence(summary.scores), noise_sentence(summary.noise, summary.n_trials.complete))
+    sentences = (flattery_sentence(summary.scores), noise_told(summary))
     return [*lines, *(sentence for sentence in sentences if sentence), ""]
 
 

@@ -9,8 +9,8 @@ from studies.experiments.results import Summary
 from studies.experiments.search import Advice
 from studies.program import command
 from studies.views.console import table
-from studies.views.sentences import flattery_sentence, noise_sentence, score_rows
-from studies.views.words import count, number, percent
+from studies.views.sentences import flattery_sentence, noise_told, score_rows
+from studies.views.words import count, metric_words, number, percent
 
 
 def print_best(console: Console, summary: Summary, advice: Advice, *, options: str = "") -> None:
@@ -27,7 +27,8 @@ def print_best(console: Console, summary: Summary, advice: Advice, *, options: s
         return
     baseline = summary.baseline
     console.print(
-        f"Best trial {summary.trial}: validation accuracy [bold green]{percent(summary.value)}[/]"
+        f"Best trial {summary.trial}: validation {metric_words(summary.metric)}"
+        f" [bold green]{percent(summary.value)}[/]"
         + ("" if baseline is None else f" (baseline, trial {baseline.trial}: {percent(baseline.value)})")
     )
     rows = table("parameter", "value")
@@ -60,7 +61,7 @@ def print_scores(console: Console, summary: Summary) -> None:
     for row in score_rows(scores):
         rows.add_row(*row)
     console.print(rows)
-    for sentence in (flattery_sentence(scores), noise_sentence(summary.noise, summary.n_trials.complete)):
+    for sentence in (flattery_sentence(scores), noise_told(summary)):
         if sentence:
             console.print(sentence)
 

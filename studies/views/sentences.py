@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING
 
 from studies.analysis.scores import distance_from_best
 from studies.program import command
-from studies.views.words import count, percent, points
+from studies.views.words import count, duration, percent, points, roughly, short
 
 if TYPE_CHECKING:
     from studies.experiments.ledger import Cost
-    from studies.experiments.results import Scores
+    from studies.experiments.marginal import Panel
+    from studies.experiments.overview import Standing
+    from studies.experiments.results import Scores, Summary
 
 PROTOCOL_WORDS = {
     "holdout": "trained on 80 % of the training images, judged on the other 20 %, never on the test set",
     "report": "judged on the TEST set at every trial, as the course report did: the score flatters",
     "final": "trained on all training images; the value is the training accuracy, nothing is judged by it",
 }
+
+
+_CORRECTED = "the same, corrected for the picking"
 
 
 def flattery_sentence(scores: Scores) -> str | None:
@@ -36,13 +41,14 @@ def score_rows(scores: Scores) -> list[tuple[str, str, str]]:
     rows = []
     for score, words in (
         (scores.search, "in the search"),
-        (scores.confirmed, "confirmed, fresh seeds"),
+        (scores.corrected, _CORRECTED),
+        (scores.confirmed, "confirmed, fresh trainings"),
         (scores.test, "untouched test set"),
     ):
-        if score is None:
-            rows.append((words, "not yet", ""))
-        else:
+        if score is not None:
             rows.append((f"{words} ({score.n})", percent(score.mean), interval(score.low, score.high)))
+        elif words != _CORRECTED:
+            rows.append((words, "not yet", ""))
     if (one := scores.ensemble) is not None:
         rows.append((f"the same, as one model ({one.n})", percent(one.mean), interval(one.low, one.high)))
     return rows
@@ -53,11 +59,15 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{100 * low:.2f} .. {percent(high)}"
 
 
-def noise_sentence(noise: float | None, n_trials: int) -> str:
-    """Say how large the noise is, and how far below the best of `n_trials` complete trials it reaches."""
+def noise_sentence(noise: float | None, n_trials: int, baseline: float | None = None) -> str:
+    """Say how large the noise is, and how far below the best of `n_trials` complete trials it reaches.
+
+    `baseline` is the noise of the baseline, where it is told apart.
+    """
     if noise is None:
         return f"The noise of a training has not been measured: {command('confirm')} repeats the top trials."
-    measured = f"A single training varies by {points(noise)} (standard deviation, from repeats)"
+    where = "" if baseline is None else f" at the top, by {points(baseline)} at the baseline"
+    measured = f"A single training varies by {points(noise)}{where} (standard deviation, from repeats)"
     if n_trials < 2:
         return f"{measured}."
     return (
@@ -66,9 +76,107 @@ def noise_sentence(noise: float | None, n_trials: int) -> str:
     )
 
 
+def noise_told(summary: Summary) -> str:
+    """Say how large the noise of a study's trainings is."""
+    found = summary.confirmation
+    at_baseline = None if found is None else found.baseline_noise
+    return noise_sentence(summary.noise, summary.n_trials.complete, at_baseline)
+
+
 def cost_sentence(cost: Cost) -> str:
     """Say what it costs to test one more configuration on the same images."""
     return (
         f"{count(cost.others, 'other configuration')} of this study met this test set before: the best of"
         f" {cost.others + 1} test results flatters by up to {points(cost.flattery)}, the first one does not"
     )
+
+
+def headline(summary: Summary) -> str:
+    """Say what a study has found, in one sentence: what the note, the page and a newcomer begin with."""
+    scores, baseline = summary.scores, summary.baseline
+    if scores is None:
+        return "No training has finished yet."
+    whole = scores.ensemble or scores.test
+    if whole is not None:
+        return (
+            f"The model of trial {scores.trial} names the class of {percent(whole.mean)} of the untouched"
+            " test images correctly."
+        )
+    score = scores.confirmed or scores.search
+    where = "on fresh seeds" if scores.confirmed else "in the search"
+    than = ""
+    if baseline is not None and baseline.trial != scores.trial:
+        reference = _confirmed_baseline(summary) if scores.confirmed else baseline.value
+        if reference is not None:
+            gap = score.mean - reference
+            side = "above" if gap >= 0 else "below"
+            than = f", {points(abs(gap))} {side} the course report's configuration"
+    return f"Trial {scores.trial} reaches {percent(score.mean)} validation accuracy {where}{than}."
+
+
+def sureness(summary: Summary) -> str:
+    """Say how sure the headline is."""
+    scores, confirmation = summary.scores, summary.confirmation
+    if scores is None:
+        return ""
+    whole = scores.ensemble or scores.test
+    if whole is not None and whole.low is not None and whole.high is not None:
+        return (
+            f"On fresh images it would be between {100 * whole.low:.1f} and {percent(whole.high, 1)},"
+            f" with 95 % confidence; the test set was opened {count(summary.test_openings, 'time')}."
+        )
+    if confirmation is not None:
+        return summary.ground or ""
+    n = summary.n_trials.complete
+    if n < 2:
+        return "It is the only complete trial so far."
+    return (
+        f"It is the best of {n} complete trials, and so partly the luckiest: how much of its lead is luck is"
+        " not known until it is confirmed."
+    )
+
+
+def _confirmed_baseline(summary: Summary) -> float | None:
+    candidates = summary.confirmation.candidates if summary.confirmation else []
+    return next((candidate.mean for candidate in candidates if candidate.baseline), None)
+
+
+def panel_sentence(panel: Panel) -> str:
+    """Say in words what a panel of effects shows: where no difference can be told, and what the ends cost."""
+    trend = panel.tuned
+    if trend is None or not trend.told:
+        return "Too few complete trials yet to say anything."
+    top = max(range(len(trend.mean)), key=trend.mean.__getitem__)
+    first = last = top
+    while first > 0 and not trend.told[first - 1]:
+        first -= 1
+    while last + 1 < len(trend.told) and not trend.told[last + 1]:
+        last += 1
+    ends = [i for i in (0, len(trend.grid) - 1) if not first <= i <= last and trend.told[i]]
+    costs = [f"{short(trend.grid[i])} costs about {_about(trend.behind[i])}" for i in reversed(ends)]
+    if first == 0 and last == len(trend.grid) - 1:
+        return f"Between {short(trend.grid[0])} and {short(trend.grid[-1])} no difference can be told."
+    if first == last:
+        found = f"Best near {short(trend.grid[top])}"
+    else:
+        found = f"Between {short(trend.grid[first])} and {short(trend.grid[last])} no difference can be told"
+    return "; ".join([found, *costs]) + "."
+
+
+def _about(points_behind: float) -> str:
+    digits = 1 if points_behind < 1.95 else 0
+    rounded = f"{points_behind:.{digits}f}".removesuffix(".0")
+    return f"{rounded} point" + ("" if rounded == "1" else "s")
+
+
+def standing_sentence(standing: Standing) -> str:
+    """Say where a sweep stands that another process may be running."""
+    of = f" of {standing.asked}" if standing.asked is not None else ""
+    if standing.is_running:
+        left = "" if standing.seconds_left is None else f", {roughly(standing.seconds_left)} left"
+        return f"running, {standing.finished}{of}{left}"
+    if standing.silent is not None:
+        return f"interrupted? {standing.finished}{of}, no sign for {duration(standing.silent)}"
+    if standing.asked is not None and standing.finished < standing.asked:
+        return f"stopped, {standing.finished}{of}"
+    return f"finished, {count(standing.finished, 'trial')}"

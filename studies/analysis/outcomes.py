@@ -1,0 +1,216 @@
+"""Which images each training got right, and how far a mean over them is from that of fresh ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+LEAST_ERROR = 5e-4
+"""A training is not taken to vary by less than this between two seeds: one image of 2,000."""
+
+LASTING = 0.3
+"""Share of the disagreement of two configurations about an image that stays when both are trained again:
+what is taken where no image was judged twice; `benchmarks.calibration` measures it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What candidates scored, image by image, in trainings that are paired by seed and division.
+
+    Parameters
+    ----------
+    right : ndarray of shape (n_candidates, n), float32
+        1 where a candidate got an image right (or what that image counts), 0 where not, NaN where it was not
+        trained. With one number per
+        training, its accuracy, nothing is known of images, and nothing is concluded about fresh ones.
+    training, image : ndarray of shape (n,)
+        Which training judged which image, both from 0.
+    """
+
+    right: NDArray[np.float32]
+    training: Index
+    image: Index
+
+    @classmethod
+    def of(
+        cls, masks: Sequence[Sequence[NDArray[Any] | None]], images: Sequence[NDArray[np.integer]]
+    ) -> Self:
+        """Put masks together.
+
+        Parameters
+        ----------
+        masks : sequence of shape (n_candidates, n_trainings) of ndarray, or None
+            What each image adds to the mean, such as 1 where it was got right; None where a candidate was not
+            trained.
+        images : sequence of ndarray of int, of length n_trainings
+            Which images judged each training, as many as its masks have entries.
+        """
+        right = [
+            [np.full(len(i), np.nan) if mask is None else mask for mask, i in zip(row, images, strict=True)]
+            for row in masks
+        ]
+        return cls(
+            np.array([np.concatenate(row) if row else [] for row in right], dtype=np.float32),
+            np.repeat(np.arange(len(images)), [len(i) for i in images]),
+            np.concatenate([*images, []]).astype(np.intp),
+        )
+
+    @classmethod
+    def of_accuracies(cls, values: ArrayLike) -> Self:
+        """Take accuracies of shape (n_candidates, n_trainings), NaN where a candidate was not trained."""
+        x = np.asarray(values, dtype=np.float32)
+        if x.ndim != 2:
+            raise ValueError(f"values has the shape {x.shape}, but it must hold candidates by trainings")
+        return cls(x, np.arange(x.shape[1]), np.arange(x.shape[1]))
+
+    @property
+    def trainings(self) -> int:
+        """Number of trainings of a candidate that was always trained."""
+        return int(self.training[-1]) + 1 if self.training.size else 0
+
+    def accuracies(self) -> Array:
+        """Return the mean of each training, shape (n_candidates, n_trainings), NaN where there is none."""
+        counts = np.bincount(self.training, minlength=self.trainings)
+        return np.array([np.bincount(self.training, row, self.trainings) / counts for row in self.right])
+
+    def first(self, trainings: int) -> "Outcomes":
+        """Return what was known after so many trainings."""
+        kept = self.training < trainings
+        return Outcomes(self.right[:, kept], self.training[kept], self.image[kept])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A mean over images and trainings, and what makes it uncertain; each part is a variance of the mean.
+
+    With ``d = D + u(image) + v(training) + e``, of r judgements of each of m images in T trainings, that are
+    N in all, the mean has the variance ``var(u) / m + var(v) / T + var(e) / N``. The sums over clusters
+    estimate it without bias (Cameron, Gelbach & Miller, 2011, "Robust inference with multiway clustering").
+
+    Parameters
+    ----------
+    mean : float
+    by_image : float
+        From the sums over each image: ``var(u) / m + (var(v) + var(e)) / N``.
+    by_training : float
+        From the sums over each training: ``var(v) / T + (var(u) + var(e)) / N``.
+    single : float
+        From single judgements: ``(var(u) + var(v) + var(e)) / N``.
+    freedom : int
+        Degrees of freedom of `by_training`.
+    trainings : int
+        T.
+    judged : float
+        r.
+    """
+
+    mean: float
+    by_image: float
+    by_training: float
+    single: float
+    freedom: int
+    trainings: int
+    judged: float
+
+    @classmethod
+    def of(cls, d: NDArray[np.float32], training: Index, image: Index) -> Self:
+        """Take judgements of at least two trainings, each of shape (n,), without NaN."""
+        n, mean = len(d), float(d.mean(dtype=np.float64))
+        centred = d - mean
+
+        def clustered(labels: Index) -> tuple[float, int]:
+            sums, clusters = np.bincount(labels, centred), int(np.count_nonzero(np.bincount(labels)))
+            return float(sums @ sums) * clusters / (clusters - 1) / n**2, clusters
+
+        by_image, images = clustered(image)
+        by_training, trainings = clustered(training)
+        single = float(np.square(centred, dtype=np.float64).sum()) / (n - 1) / n
+        return cls(mean, by_image, by_training, single, trainings - 1, trainings, n / images)
+
+    @property
+    def variance(self) -> float:
+        """Of the mean; trainings that agree by luck do not make the images' part smaller."""
+        least = LEAST_ERROR**2 / self.trainings
+        return max(self.by_image + max(0.0, self.by_training - self.single), least)
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean."""
+        return float(np.sqrt(self.variance))
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of `variance` (Satterthwaite, 1946): only the trainings' part is uncertain.
+
+        Of fewer than five trainings, it is too common that they agree by luck: their spread is then taken to
+        be no smaller than that of single judgements.
+        """
+        uncertain = self.by_training if self.trainings >= 5 else max(self.by_training, self.single)
+        return self.freedom * max(1.0, self.variance / max(uncertain, 1e-12)) ** 2
+
+    def after(self, trainings: NDArray[np.float64]) -> Array:
+        """Return the variance that the mean would have after so many trainings in all.
+
+        More of them judge the same images again, so ``var(u) / m`` stays.
+        """
+        if self.judged < 1.5:
+            stays = LASTING * self.single
+        else:
+            stays = (self.by_image - self.single) * self.judged / (self.judged - 1)
+        stays = min(max(stays, 0.0), self.variance)
+        variances: Array = stays + (self.variance - stays) * self.trainings / trainings
+        return variances
+
+
+def pooled(outcomes: Outcomes, pairs: Sequence[tuple[int, int]]) -> list[Evidence]:
+    """Return the evidence on each pair's first candidate less its second, all taken to be equally noisy.
+
+    Two or three trainings say little about the spread of one pair: the trainings' part is the residual of a
+    two-way layout of all of them (Scheffe, 1959, "The Analysis of Variance", ch. 4), or the pair's own where
+    that is larger.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+    pairs : sequence of (int, int)
+        Of candidates that were always trained.
+    """
+    found = [difference(outcomes, *pair) for pair in pairs]
+    rows = outcomes.accuracies()[sorted({i for pair in pairs for i in pair})]
+    k, n = rows.shape
+    residual = rows - rows.mean(axis=1, keepdims=True) - rows.mean(axis=0) + rows.mean()
+    freedom = (k - 1) * (n - 1)
+    spread = 2.0 * float((residual**2).sum()) / freedom / n
+    usual = float(np.mean([e.single for e in found]))
+    if outcomes.right.shape[1] == n:  # nothing is known of images
+        wide = [max(spread, e.by_training) for e in found]
+        return [Evidence(e.mean, v, v, v, freedom, n, 1.0) for e, v in zip(found, wide, strict=True)]
+    return [
+        replace(e, by_training=max(spread + e.single - usual, e.by_training), freedom=freedom) for e in found
+    ]
+
+
+def difference(outcomes: Outcomes, a: int, b: int) -> Evidence:
+    """Return the evidence on a candidate less another one, over the trainings that both had."""
+    d = outcomes.right[a] - outcomes.right[b]
+    both = np.isfinite(d)
+    return Evidence.of(d[both], outcomes.training[both], outcomes.image[both])
+
+
+def training_noise(outcomes: Outcomes, candidates: Sequence[int]) -> float | None:
+    """Standard deviation between two seeds of what a training is worth on endless images.
+
+    The root of ``var(v) / 2``, averaged over all pairs of candidates; None with fewer than two.
+    """
+    pairs = list(combinations(candidates, 2))
+    if not pairs or outcomes.trainings < 2:
+        return None
+    found = [difference(outcomes, *pair) for pair in pairs]
+    variance = float(np.mean([(e.by_training - e.single) * e.trainings / 2 for e in found]))
+    return float(np.sqrt(max(0.0, variance)))

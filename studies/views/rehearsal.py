@@ -1,0 +1,42 @@
+"""What a sweep would do, as text."""
+
+import shlex
+
+from rich.console import Console
+
+from studies.experiments.rehearsal import Rehearsal
+from studies.views.words import duration
+
+
+def print_rehearsal(console: Console, found: Rehearsal) -> None:
+    """Print data, space, settings, places and time."""
+    data = found.data
+    lines = [
+        f"Data: {data['name']}, {data['training']} rows to train on, {data['validation']} to validate on,"
+        f" {data['test']} in the locked test part; {data['features']} values each, {data['classes']} classes",
+        f"Fingerprint: {data['fingerprint']}",
+        "Searched:",
+        *(f"  {name:<14} {words}" for name, words in found.space.items()),
+        "Settings:",
+        *(f"  {name:<14} {_word(value)}" for name, value in found.settings.items()),
+        f"Study {shlex.quote(found.study)} in {found.storage}, files below {found.folder}",
+        f"Finished trials that are there: {found.begun} of {found.settings['trials']}",
+    ]
+    if found.seconds is None or found.epoch_seconds is None:
+        lines.append("Time: not known, for the middle of the space diverges at once: choose lower rates")
+    else:
+        lines.append(
+            f"Time: about {duration(found.seconds)} if no training is ended early, by one epoch in the middle"
+            f" of the space of {found.epoch_seconds:.3g} s"
+        )
+    console.print("\n".join([*lines, "Nothing was written."]), markup=False, highlight=False)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (
+        "; ".join(map(str, value)) or "none"
+        if isinstance(value, list)
+        else str("none" if value is None else value)
+    )

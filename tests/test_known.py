@@ -1,0 +1,219 @@
+"""A sweep that starts from what is known: fixed values, own points, trials of another study."""
+
+import json
+
+import numpy as np
+import optuna
+import pytest
+from conftest import write_images
+from optuna.trial import TrialState
+
+import studies
+from fcnet.errors import UsageError, UserError
+from studies import record
+from studies.commands.main import main
+from studies.execution.local import InProcess
+from studies.experiments.estimator import best_estimator
+from studies.experiments.search import Plan
+from studies.ranges import at, describe, fixed, narrowed, point
+from studies.space import DEFAULT_SPACE, centre, is_baseline
+
+
+@pytest.fixture
+def sweep_of(images, url):
+    """Run a sweep of random trials in this process."""
+
+    def run(**changes):
+        plan = {
+            "url": url,
+            "trials": 4,
+            "data": str(images),
+            "epochs": 2,
+            "sampler": "random",
+            "pruner": "none",
+        }
+        return studies.search(Plan(**{**plan, **changes}), backend=InProcess(), say=said.append)
+
+    said = run.said = []
+    return run
+
+
+@pytest.fixture
+def options(images, url):
+    return ["--storage", url, "--data", str(images), "--epochs", "2", "--workers", "1", "--sampler", "random"]
+
+
+def test_a_fixed_value_is_a_range_of_one():
+    space = narrowed(["learning_rate=0.01:0.1", *fixed(["momentum=0.5", "schedule=constant"])])
+    assert describe(space)["momentum"] == "0.5..0.5"
+    assert describe(space)["schedule"] == "constant"
+    for text in ("momentum=0.5:0.6", "mirror=True,False"):
+        with pytest.raises(UsageError, match=f"--fix {text} names more than one value: write --range {text}"):
+            fixed([text])
+
+
+def test_a_point_is_read_and_the_rest_lies_in_the_middle():
+    assert point("batch_size=32,schedule=constant,momentum=0.5") == {
+        "batch_size": 32, "schedule": "constant", "momentum": 0.5,
+    }  # fmt: skip
+    found = at("momentum=0.5", DEFAULT_SPACE)
+    assert (found.momentum, found.batch_size, found.n_layers) == (0.5, 64, 3)
+    assert found.learning_rate == pytest.approx(np.sqrt(3e-4 * 1e-1))
+    assert centre(DEFAULT_SPACE).momentum == 0.49
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("speed=3", "--try speed=3: 'speed' is no hyperparameter; there are batch_size,"),
+        ("momentum", r"--try momentum cannot be used \(could not convert string to float: ''\)"),
+        ("momentum=0.5,momentum=0.6", "'momentum' is named twice"),
+        ("batch_size=1.5", "--try batch_size=1.5 cannot be used .*: write NAME=VALUE,..."),
+        ("mirror=maybe", "mirror is 'maybe', but it must be one of False, True"),
+        ("momentum=2", r"momentum is 2.0, but it must be in \[0, 1\)"),
+        ("n_layers=7", "n_layers=7 lies outside of what is searched, 2..4: widen it with --range"),
+        ("mirror=False", "mirror=False lies outside of what is searched, True: widen it with --range"),
+    ],
+)
+def test_what_is_no_point_of_the_space_is_refused(text, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        at(text, DEFAULT_SPACE)
+
+
+def test_own_points_come_after_the_baseline_and_once(sweep_of):
+    points = ("momentum=0.5,hidden_units=40", "n_layers=2")
+    sweep_of(trials=2, points=points)
+    trials = sweep_of(trials=5, points=points).get_trials()
+    assert len(trials) == 5
+    assert is_baseline(trials[0])
+    assert (trials[1].params["momentum"], trials[1].params["hidden_units"]) == (0.5, 40)
+    assert trials[2].params["n_layers"] == 2
+    own = [{name: t.params[name] for name in ("momentum", "hidden_units")} for t in trials]
+    assert own.count({"momentum": 0.5, "hidden_units": 40}) == 1
+
+
+def test_trials_of_another_study_count_and_are_taken_once(sweep_of):
+    old = sweep_of(study="old")
+    new = sweep_of(study="new", trials=6, taken_from="old")
+    trials = new.get_trials()
+    assert sweep_of.said[-1] == "Of the study 'old', 4 finished trials count in this one."
+    assert [t.value for t in trials[:4]] == [t.value for t in old.get_trials()]
+    assert [t.params for t in trials[:4]] == [t.params for t in old.get_trials()]
+    assert [t.user_attrs["taken_from"].rpartition("#")[2] for t in trials[:4]] == [
+        f"old trial {n}" for n in range(4)
+    ]
+    assert len(trials) == 6
+    assert sum(map(is_baseline, trials)) == 1
+    assert len(sweep_of(study="new", trials=7, taken_from="old").get_trials()) == 7
+    assert studies.reproduce(new, 1, backend=InProcess()).identical
+
+
+def test_another_space_takes_what_lies_in_it(sweep_of):
+    momenta = [t.params["momentum"] for t in sweep_of(study="old", trials=8).get_trials()]
+    space = narrowed(["momentum=0:0.5"])
+    trials = sweep_of(study="new", trials=8, space=space, taken_from="old").get_trials()
+    fitting = [m for m in momenta if m <= 0.5]
+    assert [t.params["momentum"] for t in trials if record.taken_from(t)] == fitting
+    assert f"{8 - len(fitting)} others do not fit its ranges or epochs." in sweep_of.said[-1]
+    with pytest.raises(UserError, match="all its trials lie outside of the ranges; leave out --from"):
+        sweep_of(study="far", space=narrowed(["momentum=0.9799:0.98"]), taken_from="old")
+
+
+def test_a_longer_training_is_cut_where_its_rate_was_constant(sweep_of):
+    space = narrowed(["schedule=constant"])
+    old = sweep_of(study="old", epochs=4, space=space).get_trials()
+    new = sweep_of(study="new", epochs=2, space=space, taken_from="old").get_trials()
+    assert [t.value for t in new] == [t.intermediate_values[1] for t in old]
+    assert [len(record.trained(t).epochs) for t in new] == [2] * 4
+    again = sweep_of(study="again", epochs=2, space=space).get_trials()
+    assert (again[0].params, again[0].value) == (new[0].params, new[0].value)
+    falling = sweep_of(study="falling", epochs=4, space=narrowed(["n_layers=2"]))
+    assert {t.params["schedule"] for t in falling.get_trials()} == {"cosine"}
+    with pytest.raises(UserError, match="had 4 epochs, and their learning rate fell over them"):
+        sweep_of(study="x", taken_from="falling")
+
+
+def test_a_study_whose_values_are_others_is_refused(sweep_of, url, tmp_path):
+    sweep_of(study="old")
+    write_images(tmp_path / "other.npz", seed=1)
+    for changes, why in (
+        ({"data": str(tmp_path / "other.npz")}, r"it was run on other data \(images.npz, fingerprint"),
+        ({"epochs": 3}, "its trainings had 2 epochs, not 3"),
+        ({"taken_from": "none"}, "there is no study 'none'"),
+        ({"taken_from": f"sqlite:///{tmp_path}/no.db#old"}, "there is no database"),
+    ):
+        with pytest.raises(UserError, match=why):
+            sweep_of(study="new", **{"taken_from": "old", **changes})
+    studies.report(url, "old", data=str(tmp_path / "images.npz"), epochs=2, backend=InProcess())
+    with pytest.raises(UserError, match="it is no search on held-out images"):
+        sweep_of(study="new", taken_from="old-report")
+    assert "new" not in optuna.get_all_study_names(url)
+
+
+def test_openings_of_the_test_set_come_along(sweep_of, tmp_path, url):
+    old = sweep_of(study="old")
+    studies.train(old, n_seeds=1, folder=tmp_path / "m", artifacts=tmp_path / "a", backend=InProcess())
+    new = sweep_of(url=f"sqlite:///{tmp_path}/other.db", taken_from=f"{url}#old")
+    assert record.read(new).openings == record.read(old).openings != []
+
+
+def test_what_was_asked_for_is_kept(sweep_of):
+    study = sweep_of(points=("n_layers=2",))
+    assert study.user_attrs["settings"] == {
+        "trials": 4, "sampler": "random", "pruner": "none", "seed": 0, "timeout": None, "until_flat": False,
+        "points": ["n_layers=2"], "taken_from": None,
+    }  # fmt: skip
+
+
+def test_a_rehearsal_says_what_would_be_done_and_writes_nothing(options, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert main([*options, "--dry-run", "--trials", "7", "--try", "n_layers=2"]) == 0
+    said = capsys.readouterr().out
+    assert "Data: images.npz, 128 rows to train on, 32 to validate on, 60 in the locked test part" in said
+    assert "  momentum       0..0.98\n" in said
+    assert "Finished trials that are there: 0 of 7\n" in said
+    assert "if no training is ended early, by one epoch in the middle of the space of 0.0" in said
+    assert main([*options, "--dry-run", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["seconds"] == pytest.approx(100 * 2 * found["epoch_seconds"])
+    assert (found["data"]["classes"], found["folder"]) == (2, str(tmp_path))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_rehearsal_counts_what_is_there_and_refuses_what_a_sweep_would(sweep_of, options, capsys):
+    sweep_of()
+    assert main([*options, "--dry-run", "--trials", "7"]) == 0
+    assert "Finished trials that are there: 4 of 7\n" in capsys.readouterr().out
+    assert main([*options, "--dry-run", "--epochs", "3"]) == 1
+    assert "was started with epochs 2, not 3" in capsys.readouterr().err
+    assert main([*options, "--dry-run", "--study", "new", "--from", "sweep"]) == 0
+    assert "Finished trials that are there: 4 of 100\n" in capsys.readouterr().out
+
+
+def test_the_winner_is_a_classifier(sweep_of, url, images):
+    study = sweep_of()
+    best = max(study.get_trials(), key=lambda t: t.value if t.state == TrialState.COMPLETE else 0)
+    classifier = best_estimator(url, "sweep")
+    assert {name: getattr(classifier, name) for name in best.params} == best.params
+    assert classifier.epochs == 2
+    with np.load(images) as arrays:
+        classifier.fit(arrays["train_data"], arrays["train_labels"])
+        assert classifier.score(arrays["test_data"], arrays["test_labels"]) > 0.6
+    with pytest.raises(UserError, match="has no complete trial"):
+        studies.search(Plan(url, "none", 1, str(images), timeout=1e-9), backend=InProcess())
+        best_estimator(url, "none")
+
+
+def test_a_winner_that_saw_mirror_images_knows_the_shape_of_an_image(sweep_of, url, images):
+    with np.load(images) as arrays:
+        shaped = {n: a.reshape(-1, 4, 6) if n.endswith("data") else a for n, a in arrays.items()}
+    np.savez(images, **shaped)
+    sweep_of(trials=1, space=narrowed(["mirror=True", "n_layers=2"]))
+    classifier = best_estimator(url)
+    assert (classifier.mirror, classifier.image_shape) == (True, (4, 6))
+    classifier.fit(shaped["train_data"].reshape(-1, 24), shaped["train_labels"])
+    images.unlink()
+    assert best_estimator(url, image_shape=[4, 6]).image_shape == (4, 6)
+    with pytest.raises(UserError, match=r"images\.npz"):
+        best_estimator(url)
