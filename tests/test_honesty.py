@@ -134,9 +134,8 @@ def test_the_note_names_the_steps_that_are_still_to_be_done(url, images, tmp_pat
 
 def test_a_crashed_opening_of_another_configuration_stays_on_record(opened):
     _, study = opened
-    ledger.begin(study, 0, {"n_layers": 2}, ["a"], images=2000)
-    ledger.begin(study, 0, {"n_layers": 2}, ["a"], images=2000)  # taken up again
-    ledger.begin(study, 1, {"n_layers": 3}, ["b"], images=2000)
+    for trial, n_layers, model in ((0, 2, "a"), (0, 2, "a"), (1, 3, "b"), (1, 3, "b")):  # taken up again
+        ledger.begin(study, trial, {"n_layers": n_layers}, [model], images=2000)
     ledger.finish(study, Judged([0.85], 0.85))
     assert [opening.test_accuracies for opening in read(study).openings] == [None, [0.85]]
     assert ledger.known(study, ["b"]) == Judged([0.85], 0.85)
