@@ -159,7 +159,7 @@ def test_openings_of_the_test_set_come_along(sweep_of, tmp_path, url):
 
 def test_what_was_asked_for_is_kept(sweep_of):
     study = sweep_of(points=("n_layers=2",))
-    assert study.user_attrs["settings"] == {
+    assert record.attributes(study)["asked"] == {
         "trials": 4, "sampler": "random", "pruner": "none", "seed": 0, "timeout": None, "until_flat": False,
         "points": ["n_layers=2"], "taken_from": None,
     }  # fmt: skip
