@@ -229,10 +229,12 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=2000, help="of each setting of equals")
     parser.add_argument("--power", type=int, default=300, help="draws of each setting of unequals")
     parser.add_argument("--margin", type=float, default=MARGIN)
+    parts = ("configurations", "unequals", "promises", "equals")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     args = parser.parse_args()
     report = Report(Bank.load(args.bank), draws=args.draws, power=args.power, margin=args.margin)
-    for part in (report.configurations, report.unequals, report.promises, report.equals):
-        part()
+    for part in args.parts:
+        getattr(report, part)()
     return 0
 
 

@@ -69,12 +69,16 @@ def figure(study: Study) -> Figure:
     return found
 
 
-def export_page(study: Study, path: Path) -> None:
-    """Write the page of a study as one file that needs no network."""
-    from fcnet.writing import write_whole
-    from studies.views.page import page
+def export_page(study: Study, path: Path, *, options: str = "") -> None:
+    """Write the page of a sweep as one file that needs no network.
 
-    write_whole(path, page(study).encode())
+    The commands that it shows name the study by `options`, if that is needed.
+    """
+    from fcnet.writing import write_whole
+    from studies.experiments.overview import overview
+    from studies.views.page import Surroundings, render
+
+    write_whole(path, render(overview(study), Surroundings(options=options)).encode())
 
 
 def open_study(storage: str = "sqlite:///sweep.db", study: str = "sweep") -> Study:
@@ -201,9 +205,8 @@ def train(
     folder = folder or Path("models") / study.study_name
     make_writable(artifacts)
     experiment = Train(study, number, dataset, source, n_seeds=n_seeds, folder=folder)
-    if price := cost(
-        study, experiment.trial.params, images=dataset.effective_test_size(experiment.facts.metric)
-    ):
+    judged_by = dataset.effective_test_size(experiment.facts.metric)
+    if price := cost(study, experiment.trial.params, images=judged_by):
         warn(price)
     final, runs = _run(experiment, storage_of(study), backend, say, show)
     _, curves = save_figure(learning_curves_figure(runs), Path(final.report).with_suffix(""))

@@ -28,6 +28,7 @@ SLOW = [
     *(
         "access",
         "advised",
+        "browser_page",
         "browser_serving",
         "browser_sweep",
         "cli",
@@ -38,6 +39,8 @@ SLOW = [
     ),
     *("data_synthetic", "effects", "faults", "fuzz", "guard", "honesty", "installed", "interruptions"),
     *(
+        "page",
+        "pages",
         "postgres",
         "postgres_ownership",
         "postgres_stopped",
@@ -48,6 +51,7 @@ SLOW = [
         "storage_ownership",
         "style",
         "surrogate",
+        "terminal",
         "winner",
     ),
 ]

@@ -82,6 +82,16 @@ def check_study_page(page, best, screenshot):
                             .map(t => [t.xaxis || 'x', t.x[0], t.y[0]]);
         }"""
     )
+    above, smallest = figure.evaluate(
+        """plot => [
+            plot.querySelector('.gtitle').getBoundingClientRect().top
+                - plot.querySelector('.modebar').getBoundingClientRect().bottom,
+            Math.min(...[...plot.querySelectorAll('.main-svg text')]
+                .map(t => parseFloat(getComputedStyle(t).fontSize)).filter(size => size)),
+        ]"""
+    )
+    assert above >= 0  # the title is clear of the toolbar
+    assert smallest >= 12
     names = ("batch_size", "learning_rate", "hidden_units")
     assert [star[0] for star in drawn] == ["x", "x2", "x3"]
     for (_, x, y), name in zip(drawn, names, strict=True):
@@ -104,8 +114,12 @@ def test_the_dashboard_shows_the_three_panels_with_the_best_trial(best, folder, 
         page = browser.new_page(viewport={"width": 1400, "height": 1200})
         errors = console_errors(page)
         page.goto(address)
+        page.wait_for_selector("html[data-ready]")
+        assert f"Trial {best['trial']} reaches {100 * best['value']:.2f}" in page.locator("h1").inner_text()
+        page.locator('[data-figure="effect-hidden_units"] .main-svg').first.wait_for()
+        page.get_by_role("link", name="optuna-dashboard").click()
         check_study_page(page, best, tmp_path / "dashboard.png")
-        page.goto(f"{address}/note")
+        page.goto(f"{page.url}/note")
         page.get_by_text(f"Best trial: {best['trial']}").wait_for(timeout=30_000)
         assert not errors
 

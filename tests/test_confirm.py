@@ -21,7 +21,7 @@ from studies.experiments.choosing import choose
 from studies.experiments.confirm import confirmation_seeds, runs_name
 from studies.experiments.results import winner_of
 from studies.experiments.train import final_seeds
-from studies.record import read, trained
+from studies.record import attributes, read, trained
 from studies.storage.database import connect
 from studies.storage.study import load_study
 
@@ -234,7 +234,7 @@ def test_other_candidates_are_a_further_look_of_the_same_study(world):
 def test_candidates_that_all_diverge_are_told(world):
     with pytest.raises(UserError, match="no candidate could be trained on every seed without diverging"):
         confirm(world.study, n_seeds=2, backend=Scripted(lambda _: None))
-    assert "confirmation" not in world.study.user_attrs
+    assert "confirmation" not in attributes(world.study)
 
 
 def test_a_study_of_confirmation_runs_is_not_confirmed_itself(world):

@@ -189,7 +189,7 @@ TROUBLE = {
     " WHERE param_id = NEW.param_id AND param_name = 'learning_rate'; END": "differs from the original",
     "AFTER INSERT ON trial_values BEGIN UPDATE trials SET datetime_start = NULL"
     " WHERE trial_id = NEW.trial_id; END": "differs from the original",
-    "AFTER INSERT ON study_user_attributes BEGIN UPDATE study_user_attributes SET value_json = '1'"
+    "AFTER INSERT ON study_system_attributes BEGIN UPDATE study_system_attributes SET value_json = '1'"
     " WHERE study_id = NEW.study_id; END": "differs from the original: it was not kept",
 }
 
@@ -210,7 +210,7 @@ def test_an_interrupted_copy_leaves_nothing(source, target, monkeypatch):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(RetryingStorage, "set_study_user_attr", interrupt)
+    monkeypatch.setattr(RetryingStorage, "set_study_system_attr", interrupt)
     with pytest.raises(KeyboardInterrupt):
         copy(source, target)
     assert names_at(target) == ["other"]

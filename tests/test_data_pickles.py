@@ -115,3 +115,11 @@ def test_the_memo_is_as_long_as_a_pickle_may_be_and_keys_are_words() -> None:
         read(memo(1001))
     with pytest.raises(UserError, match="no dict of arrays"):
         read(pickle.dumps({1: 2}, 2))
+
+
+def test_whether_columns_come_first_may_be_said_by_a_number() -> None:
+    content, plain = arrays(), python2_pickle(arrays())
+    rows = read(plain.replace(b"tb\x89", b"tbK\x00")).images
+    np.testing.assert_array_equal(rows, content["train_data"])
+    columns = read(plain.replace(b"tb\x89", b"tbK\x01")).images
+    np.testing.assert_array_equal(columns, content["train_data"].ravel().reshape(20, 12, order="F"))

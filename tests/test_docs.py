@@ -63,7 +63,7 @@ def test_an_option_is_the_same_in_every_command():
         assert metavars.setdefault(name, metavar) == metavar, name
         assert name in own or helps.setdefault(name, text) == text, name
     readers = [command for command, name, *_ in options() if name == "--format"]
-    assert {*program.COMMANDS} - {*readers} == {"dashboard"}
+    assert {*program.COMMANDS} - {*readers} == {"dashboard", "completion"}
     assert [command for command, name, *_ in options() if name == "--debug"] == [*program.COMMANDS]
 
 

@@ -20,6 +20,7 @@ from studies.experiments.effects import findings
 from studies.experiments.marginal import marginal_effects
 from studies.experiments.one_factor import configurations
 from studies.experiments.search import Plan
+from studies.record import attributes
 from studies.space import DEFAULT_SPACE, suggest
 from studies.storage.database import connect
 from studies.storage.study import load_study, open_study
@@ -99,7 +100,7 @@ def test_each_protocol_judges_by_its_own_epoch_and_images_and_is_labelled(experi
         parts[protocol] = (len(split.train.labels), len(split.validation.labels))
         assert {t.value for t in study.get_trials()} == {value}
         found = findings(study)
-        assert found.protocol == study.user_attrs["facts"]["protocol"] == protocol
+        assert found.protocol == attributes(study)["facts"]["protocol"] == protocol
         for factor in FACTORS:
             for level in found.levels[factor]:
                 assert level.mean == value

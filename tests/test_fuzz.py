@@ -25,6 +25,9 @@ from fcnet.network import Network
 from studies.api import open_study, storage_of
 from studies.commands import main as program
 from studies.dashboard.publishing import publish
+from studies.experiments.overview import overview
+from studies.record import key_of
+from studies.views.page import Surroundings, render
 
 # FUZZ_EXAMPLES=10000 pytest tests/test_fuzz.py tests/test_data_files.py tests/test_data_archive.py -k fuzz
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
@@ -206,7 +209,7 @@ def changed_study(folder, *statements):
             file.unlink()
 
 
-KEPT = ["facts", "data_name", "data_source", "test_openings", "final", "confirmation", "noise", "other"]
+KEPT = ["facts", "data_name", "data_source", "test_openings", "final", "confirmation", "asked", "other"]
 facts = st.fixed_dictionaries(
     {},
     optional=dict.fromkeys(("format", "data", "data_name", "protocol", "epochs", "space"), json_values),
@@ -216,15 +219,16 @@ facts = st.fixed_dictionaries(
 @fuzz(0.2)
 @given(key=st.sampled_from(KEPT), value=json_values | facts | st.lists(facts, max_size=2))
 def test_fuzz_what_a_study_keeps(folder, key, value):
-    delete = "DELETE FROM study_user_attributes WHERE key = ?"
-    insert = "INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (1, ?, ?)"
-    with changed_study(folder, (delete, (key,)), (insert, (key, json.dumps(value)))) as url:
+    delete = "DELETE FROM study_system_attributes WHERE key = ?"
+    insert = "INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (1, ?, ?)"
+    with changed_study(folder, (delete, (key_of(key),)), (insert, (key_of(key), json.dumps(value)))) as url:
         code, err = run_main(["best", "--format", "json", "--storage", url])
         assert code in (0, 1)
         assert len(err.strip().splitlines()) <= 1
         if code == 0:  # then it can be published, too
             study = open_study(url)
             publish(study)
+            render(overview(study), Surroundings(live=True))
             storage_of(study).close()
 
 

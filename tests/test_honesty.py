@@ -22,7 +22,7 @@ from studies.experiments import ledger
 from studies.experiments.ledger import Judged
 from studies.experiments.results import summarise
 from studies.experiments.search import REPEATS, Plan, advise
-from studies.record import read
+from studies.record import attributes, read, write_attribute
 from studies.storage.database import connect
 from studies.storage.study import load_study
 from studies.views.note import sweep_note
@@ -90,7 +90,7 @@ def test_an_opening_is_on_record_before_the_test_set_is_read(url, images, tmp_pa
     options = {"folder": tmp_path / "models", "artifacts": tmp_path / "artifacts", "backend": InProcess()}
 
     def crash(self):
-        (opening,) = load_study(connect(url, create=False), "sweep").user_attrs["test_openings"]
+        (opening,) = attributes(load_study(connect(url, create=False), "sweep"))["test_openings"]
         assert opening["test_accuracies"] is None
         assert opening["trial"] == 0
         assert len(Model.load(tmp_path / "models" / "model.safetensors").networks) == 2  # chosen already
@@ -102,7 +102,7 @@ def test_an_opening_is_on_record_before_the_test_set_is_read(url, images, tmp_pa
             train(study, 0, n_seeds=2, **options)
     result = train(study, 0, n_seeds=2, **options)
     assert (result.test_openings, result.configurations_tested_before) == (1, 0)
-    (opening,) = study.user_attrs["test_openings"]
+    (opening,) = attributes(study)["test_openings"]
     assert opening["test_accuracies"] == result.test_accuracy.values
     assert opening["ensemble_accuracy"] == result.ensemble_accuracy
     assert len(opening["configuration"]) == 64
@@ -134,9 +134,8 @@ def test_the_note_names_the_steps_that_are_still_to_be_done(url, images, tmp_pat
 
 def test_a_crashed_opening_of_another_configuration_stays_on_record(opened):
     _, study = opened
-    ledger.begin(study, 0, {"n_layers": 2}, ["a"], images=2000)
-    ledger.begin(study, 0, {"n_layers": 2}, ["a"], images=2000)  # taken up again
-    ledger.begin(study, 1, {"n_layers": 3}, ["b"], images=2000)
+    for trial, n_layers, model in ((0, 2, "a"), (0, 2, "a"), (1, 3, "b"), (1, 3, "b")):  # taken up again
+        ledger.begin(study, trial, {"n_layers": n_layers}, [model], images=2000)
     ledger.finish(study, Judged([0.85], 0.85))
     assert [opening.test_accuracies for opening in read(study).openings] == [None, [0.85]]
     assert ledger.known(study, ["b"]) == Judged([0.85], 0.85)
@@ -150,9 +149,9 @@ def test_networks_that_were_tested_are_known_and_as_one_if_they_were_tested_so(o
     assert ledger.known(study, ["c", "a", "b"]) == Judged([0.85, 0.83, 0.84], 0.87)
     assert ledger.known(study, ["b"]) == Judged([0.84], 0.84)
     assert ledger.known(study, ["a", "b"]) is None
-    (opening,) = study.user_attrs["test_openings"]
+    (opening,) = attributes(study)["test_openings"]
     del opening["ensemble_accuracy"]  # as version 0.1.0 kept it
-    study.set_user_attr("test_openings", [opening])
+    write_attribute(study, "test_openings", [opening])
     assert ledger.known(study, ["a"]) == Judged([0.83], 0.83)
     assert ledger.known(study, ["a", "b", "c"]) is None
 
@@ -273,7 +272,7 @@ def test_until_flat_asks_for_repeats_once(url, images):
 def test_evidence_of_another_form_is_refused_in_one_sentence(url, images, name, value):
     study, _ = run(url, images, Scripted(STEADY), trials=1)
     read(study)
-    study.set_user_attr(name, value)
+    write_attribute(study, name, value)
     with pytest.raises(
         UserError, match=f"the attribute '{name}' of the study 'sweep' is not as this program"
     ):

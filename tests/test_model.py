@@ -180,6 +180,26 @@ def test_metadata_that_does_not_fit_is_refused(tmp_path, change):
         Model.load(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        *((f"normalisation.{name}", lambda x: x.astype(np.float64)) for name in ("mean", "scale")),
+        *((f"normalisation.{name}", lambda x: np.append(x, x[:1])) for name in ("mean", "scale")),
+        *(("linear0.weights", lambda x, n=n: np.ones((1, n, 7), x.dtype)) for n in (8, 10)),
+        ("linear1.biases", lambda x: x.astype(np.float64)),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(tmp_path, name, change):
+    path = tmp_path / "model.safetensors"
+    trained().save(path)
+    with safe_open(path, "np") as file:
+        tensors, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+    Model.load(path)
+    path.write_bytes(save(tensors | {name: change(tensors[name])}, metadata))
+    with pytest.raises(UserError, match=r"model\.safetensors is not a model saved by this program"):
+        Model.load(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\xff" * 100, b"\x02\0\0\0\0\0\0\0{}"])
 def test_what_is_no_model_is_refused(tmp_path, content):
     path = tmp_path / "model.safetensors"
@@ -223,3 +243,9 @@ def test_the_temporary_file_of_a_living_writer_stays_and_that_of_a_dead_one_goes
     os.utime(dead, (an_hour_ago, an_hour_ago))
     write_whole(tmp_path / "model", b"whole")
     assert sorted(file.name for file in tmp_path.iterdir()) == [".model.living", "model"]
+
+
+@pytest.mark.parametrize("fingerprint", ["f" * n for n in range(60, 68)])
+def test_the_numbers_of_a_file_stand_at_a_multiple_of_eight_bytes(fingerprint, tmp_path):
+    replace(trained(), data_fingerprint=fingerprint).save(tmp_path / "model")
+    assert int.from_bytes((tmp_path / "model").read_bytes()[:8], "little") % 8 == 0

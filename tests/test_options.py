@@ -133,7 +133,7 @@ def test_help_without_a_command_shows_a_sweeps_options_and_then_the_commands(cap
         main.main(["run", "--help"])
     text = capsys.readouterr().out
     assert text.startswith("usage: python sweep.py run [-h]")
-    assert "COMMAND" not in text
+    assert "sweep.py COMMAND" not in text
 
 
 def test_an_unknown_command_is_one_sentence_that_lists_the_commands(capsys):

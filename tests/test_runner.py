@@ -232,10 +232,16 @@ def test_a_signal_ends_the_wait_for_a_locked_database_while_figures_are_publishe
 
 def test_progress_counts_and_estimates(opened):
     seen = []
-    run(opened, suggest, total=12, show=seen.append)
+
+    def objective(trial):
+        if trial.number % 3 == 1:
+            raise optuna.TrialPruned
+        return suggest(trial)
+
+    run(opened, objective, total=12, show=seen.append)
     last = seen[-1]
-    assert (last.finished, last.total, last.running) == (12, 12, 0)
-    assert last.best.value == max(trial.value for trial in opened[1].get_trials())
+    assert (last.finished, last.pruned, last.total, last.running) == (12, 4, 12, 0)
+    assert last.best.value == max(trial.value or 0.0 for trial in opened[1].get_trials())
     assert sum(len(progress.latest) for progress in seen) == 12
     assert last.seconds_left == 0
 

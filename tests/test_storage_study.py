@@ -6,7 +6,7 @@ import pytest
 from conftest import facts
 
 from fcnet.errors import UserError
-from studies.record import read
+from studies.record import attributes, key_of, read, write_attribute
 from studies.storage.study import load_study, open_study, widen
 
 FACTS = facts(data_name="synthetic", epochs=20, space={"lr": "0.1..1"})
@@ -15,11 +15,28 @@ KEPT = FACTS.as_kept()
 
 def test_a_study_keeps_its_facts_direction_and_metric_name(storage):
     study = open_study(storage, "a", facts=FACTS)
-    assert study.user_attrs == {"facts": KEPT}
+    assert attributes(study) == {"facts": KEPT}
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
     assert study.metric_names == ["validation_accuracy"]
     again = open_study(storage, "a", facts=FACTS)
     assert again._study_id == study._study_id
+
+
+def test_a_study_of_version_0_1_0_is_read_where_that_kept_its_facts(storage):
+    study = optuna.create_study(storage=storage, study_name="a", direction="maximize")
+    study.set_user_attr("facts", KEPT)
+    assert read(open_study(storage, "a", facts=FACTS)).facts == FACTS
+    assert storage.get_study_system_attrs(study._study_id) == {}
+    wider = msgspec.structs.replace(FACTS, space={"lr": "0.01..1"})
+    widen(study, wider)  # what is written from now on counts
+    assert read(study).facts == wider
+    assert study.user_attrs == {"facts": KEPT}
+
+
+def test_what_the_program_keeps_of_a_study_is_not_shown_by_optuna_dashboard(storage):
+    study = open_study(storage, "a", facts=FACTS)
+    assert study.user_attrs == {}
+    assert storage.get_study_system_attrs(study._study_id)[key_of("facts")] == KEPT
 
 
 @pytest.mark.parametrize(
@@ -46,7 +63,7 @@ def test_other_facts_are_refused_with_both_values_and_the_mend(storage, change, 
     with pytest.raises(UserError) as caught:
         open_study(storage, "a", facts=msgspec.structs.replace(FACTS, **change))
     assert sentence in str(caught.value)
-    assert study.user_attrs == {"facts": KEPT}
+    assert attributes(study) == {"facts": KEPT}
 
 
 @pytest.mark.parametrize(
@@ -55,23 +72,23 @@ def test_other_facts_are_refused_with_both_values_and_the_mend(storage, change, 
 )
 def test_a_study_of_another_format_is_told_so_and_left_as_it_is(storage, number, mend):
     study = open_study(storage, "a", facts=FACTS)
-    study.set_user_attr("facts", {"format": number, "other": "things"})
+    write_attribute(study, "facts", {"format": number, "other": "things"})
     sentence = f"has format {number}, this program writes format 1: {mend}"
     with pytest.raises(UserError, match=sentence):
         open_study(storage, "a", facts=FACTS)
     with pytest.raises(UserError, match=sentence):
         read(study)
-    assert study.user_attrs == {"facts": {"format": number, "other": "things"}}
+    assert attributes(study) == {"facts": {"format": number, "other": "things"}}
 
 
 def test_a_wider_space_goes_on_and_what_it_was_is_kept(storage):
     study = open_study(storage, "a", facts=FACTS)
     wider = msgspec.structs.replace(FACTS, space={"lr": "0.05..2"})
     study = open_study(storage, "a", facts=wider)
-    assert study.user_attrs == {"facts": KEPT}  # until somebody has the right to run trainings
+    assert attributes(study) == {"facts": KEPT}  # until somebody has the right to run trainings
     widen(study, wider)
     widen(study, wider)
-    assert study.user_attrs == {"facts": wider.as_kept(), "facts_before": [{"trials": 0, "lr": "0.1..1"}]}
+    assert attributes(study) == {"facts": wider.as_kept(), "facts_before": [{"trials": 0, "lr": "0.1..1"}]}
     with pytest.raises(UserError, match=r"space.lr 0.05..2, not 0.1..1: give the same --range as before"):
         open_study(storage, "a", facts=FACTS)
 
@@ -79,7 +96,7 @@ def test_a_wider_space_goes_on_and_what_it_was_is_kept(storage):
 def test_a_study_whose_maker_died_early_is_finished(storage):
     storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "a")
     study = open_study(storage, "a", facts=FACTS)
-    assert study.user_attrs == {"facts": KEPT}
+    assert attributes(study) == {"facts": KEPT}
     assert study.metric_names == ["validation_accuracy"]
 
 
@@ -90,14 +107,14 @@ def test_a_study_of_another_maker_is_refused(storage):
     for name in ("down", "up"):
         with pytest.raises(UserError, match="not made by this program: choose another --study NAME"):
             open_study(storage, name, facts=FACTS)
-    assert not up.user_attrs
+    assert not attributes(up)
 
 
 def test_of_two_that_open_a_new_study_at_once_the_first_decides(storage):
     study_id = storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "a")
-    storage.add_study_user_attr(study_id, "facts", {"epochs": 1})
-    storage.add_study_user_attr(study_id, "facts", {"epochs": 2})
-    assert storage.get_study_user_attrs(study_id) == {"facts": {"epochs": 1}}
+    storage.add_study_system_attr(study_id, "facts", {"epochs": 1})
+    storage.add_study_system_attr(study_id, "facts", {"epochs": 2})
+    assert storage.get_study_system_attrs(study_id) == {"facts": {"epochs": 1}}
 
 
 def test_reading_finds_the_study_or_lists_those_there_are(storage):

@@ -9,7 +9,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from studies.analysis.axis import Axis
-from studies.analysis.surrogate import MAX_TRIALS, MIN_TRIALS, Surrogate, _plausible_kernels
+from studies.analysis.surrogate import MAX_TRIALS, MIN_TRIALS, Surrogate, _explained, _plausible_kernels
 from studies.space import DEFAULT_SPACE, axes
 
 Array = NDArray[np.float64]
@@ -200,3 +200,15 @@ def test_bands_are_widened_by_what_the_fit_has_learnt_from_the_data() -> None:
     u = sample(100, np.random.default_rng(13))
     fit = Surrogate(params_of(u), smooth(u), AXES)
     assert fit._widen == pytest.approx(np.sqrt(100 / (100 - 2 * len(NAMES) - 2)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_training_that_broke_amid_good_ones_is_left_out_and_poor_neighbours_stay(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.random((60, 1))
+    y = 0.82 + 0.02 * np.sin(6 * x[:, 0]) + 0.003 * rng.standard_normal(60)
+    y[x[:, 0] > 0.85] = 0.5
+    broken = np.abs(x[:, 0] - 0.3).argmin()
+    y[broken] = 0.5
+    trusted = _explained(x, y, 0.75, np.arange(60), rng=np.random.default_rng(0))
+    assert list(np.flatnonzero(~trusted)) == [broken]

@@ -93,7 +93,7 @@ def test_what_is_judged_again_leaves_what_the_images_decide() -> None:
     # var(u) / m is 2 * (6 - 4), the rest of 6 + 5 - 4 falls with the number of trainings.
     np.testing.assert_allclose(e.after(np.array([10.0, 30.0])), [7e-6, 5e-6])
     once = Evidence(0.01, by_image=4e-6, by_training=4e-6, single=4e-6, freedom=4, trainings=5, judged=1.0)
-    np.testing.assert_allclose(once.after(np.array([5.0, 10.0])), [4e-6, 1.2e-6 + 1.4e-6])
+    np.testing.assert_allclose(once.after(np.array([5.0, 10.0])), [4e-6, 0.4e-6 + 1.8e-6])
 
 
 def test_trainings_that_never_differ_are_not_taken_to_be_exact() -> None:
@@ -104,10 +104,10 @@ def test_trainings_that_never_differ_are_not_taken_to_be_exact() -> None:
 @pytest.mark.parametrize("look", [1, 3])
 def test_the_number_of_trainings_is_the_sum_of_two_quantiles(look: int) -> None:
     e = difference(Outcomes.of_accuracies(pair(0.2)), 0, 1)
-    per_training = e.variance * 5 * 0.7
+    per_training = e.variance * 5 * 0.9
 
     def told(n: int) -> bool:
-        error = np.sqrt(0.3 * e.variance + per_training / n)
+        error = np.sqrt(0.1 * e.variance + per_training / n)
         return bool(e.mean >= (stats.t.ppf(0.8, n - 1) + stats.t.isf(level(look) / 2, n - 1)) * error)
 
     expected = next((n for n in range(2, 201) if told(n)), None)

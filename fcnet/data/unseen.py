@@ -1,5 +1,6 @@
 """Rows without labels, for predictions, from files like those that a model was trained on."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +57,7 @@ def load_unseen(source: str, form: Form | None, *, say: Callable[[str], None]) -
 
         images, _ = bundled.load(source.removeprefix("sklearn:"), lambda _: None).open_test()
         return Unseen(images)
-    if Path(source).is_dir():
+    if os.path.isdir(source):  # noqa: PTH112  # false, not an error, for a name that no file can have
         raise UserError(
             f"{source} is a folder, but the model was trained on arrays: name an .npy or .npz file"
         )

@@ -1,5 +1,6 @@
 """What to do next: wider ranges, more trials or none, judged against the noise of a single training."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,9 @@ EDGE = 0.03
 
 MIN_TRIALS = 20
 """Fewer complete trials than this do not show whether a sweep has flattened out."""
+
+LAST_SCORES, SAME_SCORES = 10, 7
+"""So many of so many last scores that are the same are no coincidence."""
 
 HORIZON = 20
 """Further trials over which the expected gain is taken."""
@@ -45,6 +49,28 @@ class Edge:
         """Say it, and what to try."""
         end = f"{self.side} end of its range {self.low:g}..{self.high:g}"
         return f"{self.name} {self.value:.3g} is at the {end}: try --range {self.name}={self.wider}."
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A score that came out again and again: its value, how often, among how many of the last ones."""
+
+    value: float
+    times: int
+    of: int
+
+
+def repeated(values: Sequence[float]) -> Repeated | None:
+    """Return the score that most of the last `LAST_SCORES` have in common, to the last bit; None without one.
+
+    Different configurations with the very same accuracy have learnt the same, most often nothing: all images
+    in one class, at chance.
+    """
+    last = list(values)[-LAST_SCORES:]
+    if len(last) < LAST_SCORES:
+        return None
+    value, times = Counter(last).most_common(1)[0]
+    return Repeated(value, times, len(last)) if times >= SAME_SCORES else None
 
 
 def edges(params: Mapping[str, float], axes: Mapping[str, Axis]) -> list[Edge]:

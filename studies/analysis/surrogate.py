@@ -38,12 +38,18 @@ class Effect:
         Values of the hyperparameter.
     mean, low, high : ndarray of shape (n,)
         Validation accuracy as a fraction.
+    behind : ndarray of shape (n,)
+        By how much each lies below the value with the highest mean.
+    told : ndarray of bool of shape (n,)
+        Whether it lies below in 97.5 % of the draws: as values share their draws, closer than by the bands.
     """
 
     grid: Array
     mean: Array
     low: Array
     high: Array
+    behind: Array
+    told: NDArray[np.bool_]
 
 
 class Surrogate:
@@ -193,7 +199,10 @@ def _posterior_draws(
 def _effect(grid: Sequence[float] | Array, drawn: Array) -> Effect:
     """Summarise draws of shape (n_grid, n_draws)."""
     low, high = np.quantile(drawn, [0.025, 0.975], axis=1)
-    return Effect(np.asarray(grid, dtype=float), drawn.mean(axis=1), low, high)
+    mean = drawn.mean(axis=1)
+    behind = drawn[mean.argmax()] - drawn
+    told = np.quantile(behind, 0.025, axis=1) > 0
+    return Effect(np.asarray(grid, dtype=float), mean, low, high, behind.mean(axis=1), told)
 
 
 def _plausible_kernels(x: Array, z: Array, *, rng: np.random.Generator) -> list[Kernel]:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from studies.commands.notifying import keep
 from studies.commands.options import FormatOptions, StudyOptions
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def show(study: Study, options: Options) -> None:
     from studies.views.search import print_best
 
     summary, advice = summarise(study), advise(study)
+    result = keep({**to_builtins(summary), **to_builtins(advice)})
     if options.as_json:
-        print(json.dumps({**to_builtins(summary), **to_builtins(advice)}))
+        print(json.dumps(result))
         return
     print_best(stdout(), summary, advice, options=options.typed)

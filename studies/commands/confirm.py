@@ -6,9 +6,11 @@ import argparse
 import json
 from dataclasses import dataclass
 
+from studies.commands.notifying import keep
 from studies.commands.options import (
     DataOptions,
     FormatOptions,
+    NotifyOptions,
     StudyOptions,
     WorkerOptions,
     positive,
@@ -24,7 +26,7 @@ def _several(text: str) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(StudyOptions, DataOptions, WorkerOptions, FormatOptions):
+class Options(StudyOptions, DataOptions, WorkerOptions, FormatOptions, NotifyOptions):
     """The command's options."""
 
     top: int = option(positive, 5, "N", "distinct configurations, the best first; the baseline comes on top")
@@ -53,8 +55,9 @@ def run(options: Options) -> int:
             show=display.show,
         )
     summary = summarise(study)
+    result = keep({**to_builtins(found), "scores": to_builtins(summary.scores)})
     if options.as_json:
-        print(json.dumps({**to_builtins(found), "scores": to_builtins(summary.scores)}))
+        print(json.dumps(result))
     else:
         print_confirmation(stdout(), found, summary, options=options.typed)
     return 0

@@ -1,8 +1,8 @@
-"""Serve optuna-dashboard on this study, read-only."""
+"""Serve the page of this study, and optuna-dashboard behind it, read-only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.commands.options import ArtifactOptions, StudyOptions, natural
@@ -35,5 +35,6 @@ def run(options: Options) -> int:
         allow_edit=options.allow_edit,
         artifact_dir=artifacts if artifacts.is_dir() else None,
         open_browser=not options.no_browser,
+        typed=lambda study: replace(options, study=study).typed,
     )
     return 0

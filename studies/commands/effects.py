@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcnet.errors import UserError
+from studies.commands.notifying import keep
 from studies.commands.options import (
     FormatOptions,
+    NotifyOptions,
     StudyOptions,
     TrainingOptions,
     WorkerOptions,
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(StudyOptions, TrainingOptions, WorkerOptions, FormatOptions):
+class Options(StudyOptions, TrainingOptions, WorkerOptions, FormatOptions, NotifyOptions):
     """The command's options."""
 
     seeds: int = option(positive, 5, "N", "trainings of each configuration")
@@ -60,9 +62,9 @@ def run(options: Options) -> int:
         )
     folder = Path(options.out or f"effects/{found.study}")
     files = save_figure(controlled_figure(found.info), folder / "effects")
+    result = keep({**found.as_json(), "files": [str(file) for file in files]})
     if options.as_json:
-        marginal = to_builtins(_marginal(options))
-        print(json.dumps({**found.as_json(), "files": [str(file) for file in files], "marginal": marginal}))
+        print(json.dumps({**result, "marginal": to_builtins(_marginal(options))}))
     else:
         typed = replace(options, study=found.study).typed
         print_effects(stdout(), found, files, options=typed)

@@ -50,7 +50,7 @@ def run(options: Options) -> int:
 def _page(options: Options, path: Path) -> None:
     from studies.api import export_page
 
-    export_page(options.open(), path)
+    export_page(options.open(), path, options=options.typed)
 
 
 def _trials(options: Options, path: Path) -> None:

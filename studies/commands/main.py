@@ -32,6 +32,8 @@ COMMANDS = (
     "predict",
     "copy",
     "export",
+    "watch",
+    "completion",
 )
 REPORT_IT = "give the same command with --debug and report what it prints"
 
@@ -79,7 +81,13 @@ def read(words: Sequence[str]) -> tuple[Callable[[], int], bool]:
         found = parser.parse_args([*more, *given])
     debug = bool(found.__dict__.pop("debug"))
     del found.config
-    return partial(module.run, options_from(module.Options, found)), debug
+    options = options_from(module.Options, found)
+    call = partial(module.run, options)
+    if getattr(options, "notify", None) is not None:
+        from studies.commands.notifying import notified
+
+        return partial(notified, options.notify, name, call), debug
+    return call, debug
 
 
 def make_parser(name: str, *, plain: bool = False) -> Parser:

@@ -168,6 +168,15 @@ class ArtifactOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotifyOptions:
+    """Who is told of the end."""
+
+    notify: str | None = option(
+        str, None, "COMMAND", "run by the shell in the end, with the result as JSON on its standard input"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class FormatOptions:
     """How a result is printed."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from studies.choices import PRUNERS, SAMPLERS
 from studies.commands import best
 from studies.commands.options import (
+    NotifyOptions,
     TrainingOptions,
     WorkerOptions,
     metric_option,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(best.Options, TrainingOptions, WorkerOptions):
+class Options(best.Options, TrainingOptions, WorkerOptions, NotifyOptions):
     """The command's options."""
 
     trials: int = option(positive, 100, "N", "finished trials that the study shall hold in the end")

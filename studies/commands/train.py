@@ -6,10 +6,12 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from studies.commands.notifying import keep
 from studies.commands.options import (
     ArtifactOptions,
     DataOptions,
     FormatOptions,
+    NotifyOptions,
     StudyOptions,
     WorkerOptions,
     natural,
@@ -19,7 +21,7 @@ from studies.commands.parser import option
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(StudyOptions, DataOptions, WorkerOptions, ArtifactOptions, FormatOptions):
+class Options(StudyOptions, DataOptions, WorkerOptions, ArtifactOptions, FormatOptions, NotifyOptions):
     """The command's options."""
 
     trial: int | None = option(natural, None, "N", "train this trial's parameters instead of the best")
@@ -62,8 +64,9 @@ def run(options: Options) -> int:
             show=display.show,
         )
     summary = replace(summarise(study), scores=scores_of_trial(study, number))
+    result = keep({**to_builtins(final), "ground": ground, "scores": to_builtins(summary.scores)})
     if options.as_json:
-        print(json.dumps({**to_builtins(final), "ground": ground, "scores": to_builtins(summary.scores)}))
+        print(json.dumps(result))
     else:
         print_final(stdout(), final)
         print_scores(stdout(), summary)

@@ -1,4 +1,4 @@
-"""A guard in front of optuna-dashboard, which by itself lets in whoever reaches its port under any name."""
+"""A guard in front of the pages and of optuna-dashboard, which by itself lets in whoever reaches its port."""
 
 import contextlib
 import ipaddress
@@ -16,6 +16,7 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna.storages import BaseStorage, get_storage
 
 from studies.dashboard.access import Access, Answer
+from studies.dashboard.pages import Pages
 
 # The page is one bundled script. It needs eval for WebGL (parallel coordinates) and inline styles for its
 # components; inline scripts, frames, plug-ins and other origins it does not need.
@@ -49,8 +50,10 @@ def application(
     token: str | None = None,
     clock: Callable[[], float] = time.monotonic,
     artifact_dir: Path | None = None,
+    study: str | None = None,
+    typed: Callable[[str], str] = lambda _: "",
 ) -> WSGIApplication:
-    """Put a guard in front of optuna-dashboard.
+    """Put a guard in front of the sweeps' pages and of optuna-dashboard.
 
     Parameters
     ----------
@@ -74,6 +77,8 @@ def application(
         Seconds since whenever, for those waits.
     artifact_dir : Path, optional
         Folder of the artifacts; they are sent as downloads.
+    study, typed
+        See `studies.dashboard.pages.Pages`, which answers ``/``.
 
     Returns
     -------
@@ -81,7 +86,9 @@ def application(
     """
     store = None if artifact_dir is None else FileSystemArtifactStore(artifact_dir.absolute())
     # get_storage adds Optuna's cache of finished trials: without it each request reads all of them again.
-    dashboard: WSGIApplication = optuna_dashboard.wsgi(get_storage(storage), artifact_store=store)
+    cached = get_storage(storage)
+    dashboard: WSGIApplication = optuna_dashboard.wsgi(cached, artifact_store=store)
+    pages = Pages(cached, study=study, typed=typed)
     hosts = frozenset(host.lower() for host in allowed_hosts)
     access = Access(password=password, token=token if allow_edit else None, clock=clock)
 
@@ -109,12 +116,14 @@ def application(
             length = ("Content-Length", str(len(body)))
             start(answer.status, [("Content-Type", "application/json"), length, *answer.headers])
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-        return dashboard(environ, start)
+        return (pages if pages.answers(path) else dashboard)(environ, start)
 
     return guarded
 
 
 def _policy(path: str) -> str:
+    if Pages.answers(path):
+        return Pages.policy
     is_page = path == "/dashboard" or path.startswith("/dashboard/")
     return _PAGE_POLICY if is_page else _DATA_POLICY
 

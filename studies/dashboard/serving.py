@@ -1,4 +1,4 @@
-"""Serve optuna-dashboard to the people it is meant for, and to nobody else."""
+"""Serve pages and optuna-dashboard to the people they are meant for, and to nobody else."""
 
 import contextlib
 import errno
@@ -20,6 +20,7 @@ import waitress
 from fcnet.errors import UsageError, UserError
 from studies.dashboard.guard import application, is_unspecified
 from studies.execution.signals import as_interrupts
+from studies.record import is_search
 from studies.storage.database import connect
 from studies.storage.retrying import RetryingStorage
 from studies.storage.study import load_study
@@ -47,6 +48,7 @@ def serve(
     artifact_dir: Path | None = None,
     password: str | None = None,
     open_browser: bool = True,
+    typed: Callable[[str], str] = lambda _: "",
     say: Callable[[str], None] = _print,
 ) -> None:
     """Serve the dashboard of a database until interrupted (Ctrl-C or SIGTERM).
@@ -56,7 +58,7 @@ def serve(
     url : str
         Address of the database, which must exist.
     study : str, optional
-        Name of the study whose page is announced; without it, that of the only study, or the list of all.
+        Name of the study whose page is announced; without it, that of the first sweep.
     host : str, default="127.0.0.1"
         Address or name to listen on. Any but a loopback address demands a password.
     port : int, default=8080
@@ -72,6 +74,8 @@ def serve(
     open_browser : bool, default=True
         Whether a browser is opened, where there is a terminal and a graphical display; never with a token,
         for all users of a machine can read how its programs were started.
+    typed : callable, optional
+        Takes a study's name and returns the options that name it in a command to be typed.
     say : callable
         Takes the sentences for the user.
 
@@ -95,6 +99,8 @@ def serve(
         password=password,
         token=token,
         artifact_dir=artifact_dir,
+        study=study,
+        typed=typed,
     )
     with _listen(family, address, host) as listener:
         server = http_server(guarded, listener, body_limit=UPLOAD_BODY if allow_edit else READ_ONLY_BODY)
@@ -141,10 +147,16 @@ def http_server(app: WSGIApplication, listener: socket.socket, *, body_limit: in
 
 
 def _study_page(storage: RetryingStorage, study: str | None) -> str:
-    ids = [found._study_id for found in storage.get_all_studies()]
+    """Return the path of a study's page: our own for a sweep, optuna-dashboard's for any other study."""
+    found = {each.study_name: each for each in storage.get_all_studies()}
     if study is not None:
-        ids = [load_study(storage, study)._study_id]
-    return f"/dashboard/studies/{ids[0]}" if len(ids) == 1 else "/dashboard"
+        chosen = [found[load_study(storage, study).study_name]]
+    else:
+        chosen = [each for each in found.values() if is_search(each.user_attrs, each.system_attrs)]
+        chosen = chosen or [*found.values()]
+    if chosen and is_search(chosen[0].user_attrs, chosen[0].system_attrs):
+        return "/"
+    return f"/dashboard/studies/{chosen[0]._study_id}" if len(chosen) == 1 else "/dashboard"
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:

@@ -4,19 +4,22 @@ A backend turns a `Job` into a `RunningTraining`, an iterable of epochs; closing
 loop that iterates is the same wherever the training runs, and workers know nothing of the storage.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
+
+if TYPE_CHECKING:  # the command line's help needs no NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 EPOCH_LIMIT_SECONDS = 900.0
 """A worker that is silent for longer than this is taken for hung and replaced (option --epoch-limit)."""

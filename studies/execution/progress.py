@@ -25,6 +25,8 @@ class Progress:
         Trials that ended since the last look.
     epochs : tuple of int
         Epochs done and to do, in the whole study.
+    left : float or None
+        Seconds that are left, where that is known better than from `epochs` and `seconds`.
     """
 
     finished: int
@@ -36,9 +38,19 @@ class Progress:
     seconds: float
     latest: tuple[FrozenTrial, ...]
     epochs: tuple[int, int] = (0, 0)
+    left: float | None = None
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate from the pace so far, in seconds; None before the first trial."""
-        done = self.finished - self.begun
-        return self.seconds / done * (self.total - self.finished) if done > 0 else None
+        """Estimate from the pace of the epochs so far, in seconds; None before there are any.
+
+        Where epochs are not known, whole trials are counted.
+        """
+        if self.left is not None:
+            return self.left
+        (done, total), begun = self.epochs, self.begun
+        if total > 0:
+            begun *= total // max(self.total, 1)
+        else:
+            done, total = self.finished, self.total
+        return self.seconds / (done - begun) * (total - done) if done > begun else None

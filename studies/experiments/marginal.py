@@ -1,7 +1,7 @@
 """What an ordinary sweep shows of its three main hyperparameters and of its progress, as plain data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,12 +36,18 @@ class Point:
 
 @dataclass(frozen=True)
 class Trend:
-    """A fitted line with its pointwise 95 % band, in per cent, along `grid`."""
+    """A fitted line with its pointwise 95 % band, in per cent, along `grid`.
+
+    `behind` is how far each value lies below the best one, in points, and `told` whether that is more than
+    the trials leave open.
+    """
 
     grid: list[float]
     mean: list[float]
     low: list[float]
     high: list[float]
+    behind: list[float] = field(default_factory=list)
+    told: list[bool] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,8 @@ def effects_info(
     noise: float | None = None,
     label: str = "",
     space: Mapping[str, str] | None = None,
+    every: bool = False,
+    points: int = MAX_POINTS,
 ) -> EffectsInfo:
     """Collect the points and fit the trends.
 
@@ -151,24 +159,28 @@ def effects_info(
         Data and protocol, for the title.
     space : mapping of str to str, optional
         The ranges that were searched, in words, where they are not those of Optuna's distributions.
+    every : bool, default=False
+        Whether there is a panel for every range of numbers, the main ones first.
+    points : int
+        At most this many trials are drawn.
     """
     complete = sorted(
         (t for t in trials if t.state == TrialState.COMPLETE and np.isfinite(t.value or 0.0)),
         key=lambda t: t.number,
     )
-    points = [Point(t.number, 100.0 * (t.value or 0.0), t.params) for t in complete]
-    best = max(points, key=lambda p: (p.accuracy, -p.trial), default=None)
-    baseline = next((p for p, t in zip(points, complete, strict=True) if is_baseline(t)), None)
+    scored = [Point(t.number, 100.0 * (t.value or 0.0), t.params) for t in complete]
+    best = max(scored, key=lambda p: (p.accuracy, -p.trial), default=None)
+    baseline = next((p for p, t in zip(scored, complete, strict=True) if is_baseline(t)), None)
     pruned = [t for t in trials if t.state == TrialState.PRUNED]
     finished = [t.number for t in [*complete, *pruned]]
-    width = None if noise is None else 100.0 * distance_from_best(noise, len(points))
-    drawn = [points[i] for i in thinned([p.accuracy for p in points], MAX_POINTS)]
+    width = None if noise is None else 100.0 * distance_from_best(noise, len(scored))
+    drawn = [scored[i] for i in thinned([p.accuracy for p in scored], points)]
     return EffectsInfo(
-        panels=_panels(sorted(trials, key=lambda t: t.number), complete, space or {}),
+        panels=_panels(sorted(trials, key=lambda t: t.number), complete, space or {}, every=every),
         points=drawn,
-        progress=ProgressInfo(drawn, records(points), max(finished, default=0), width),
-        pruned=[t.params for t in pruned[:: 2 * len(pruned) // MAX_POINTS + 1]],
-        n_complete=len(points),
+        progress=ProgressInfo(drawn, records(scored), max(finished, default=0), width),
+        pruned=[t.params for t in pruned[:: 2 * len(pruned) // points + 1]],
+        n_complete=len(scored),
         n_pruned=len(pruned),
         best=best,
         baseline=baseline,
@@ -236,12 +248,13 @@ def _expected(trend: Trend) -> list[Expected]:
 
 
 def _panels(
-    trials: Sequence[FrozenTrial], complete: Sequence[FrozenTrial], words: Mapping[str, str]
+    trials: Sequence[FrozenTrial], complete: Sequence[FrozenTrial], words: Mapping[str, str], *, every: bool
 ) -> list[Panel]:
     space = axes(within(complete[-1].distributions, words)) if complete else {}
     surrogate = fitted(trials, space)
     panels = []
-    for name in FACTORS:
+    others = [name for name in space if name not in FACTORS and space[name].low < space[name].high]
+    for name in [*FACTORS, *(others if every else ())]:
         if name not in space:
             continue
         axis = space[name]
@@ -255,8 +268,10 @@ def _panels(
 
 
 def _trend(effect: Effect) -> Trend:
-    bands = (effect.mean, effect.low, effect.high)
-    return Trend([_rounded(v) for v in effect.grid], *([_rounded(100.0 * v) for v in band] for band in bands))
+    bands = (effect.mean, effect.low, effect.high, effect.behind)
+    mean, low, high, behind = ([_rounded(100.0 * v) for v in band] for band in bands)
+    grid, told = [_rounded(v) for v in effect.grid], [bool(t) for t in effect.told]
+    return Trend(grid, mean, low, high, behind, told)
 
 
 def _rounded(value: float) -> float:

@@ -19,7 +19,7 @@ from studies.experiments.data import load_data, loss_words
 from studies.experiments.results import best_trial, noise_of
 from studies.experiments.taking import take
 from studies.ranges import at, describe, fitting, point, ranges, within
-from studies.record import Facts, Kept, Source, Wish
+from studies.record import ASKED, Asked, Facts, Kept, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted, is_baseline
 from studies.storage.database import parse
@@ -155,10 +155,10 @@ class Search(Experiment[Study]):
         """Set sampler and pruner; a resumed sweep must not be proposed the same parameters again."""
         if self.taken is not None:
             self.taken.give(study)
-        record.write_settings(study, self.plan.settings())
         plan, n_trials = self.plan, len(study.get_trials(deepcopy=False))
         study.sampler = make_sampler(plan.sampler, seed=plan.seed, n_trials=n_trials, space=self.searched)
         study.pruner = make_pruner(plan.pruner, epochs=plan.epochs)
+        record.write(study, ASKED, Asked(**plan.settings()))
         self._study = study
 
     def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
@@ -241,9 +241,25 @@ def advise(study: Study) -> Advice:
 
 def _wider(kept: Kept, trials: Sequence[FrozenTrial], wider: dict[str, str]) -> list[str]:
     """Return the options that go on with a sweep over wider ranges, as its facts demand."""
+    n_trials = sum(t.state in FINISHED for t in trials) + MORE_TRIALS
+    return ["--trials", str(n_trials), *_of_its_own(kept, wider)]
+
+
+def again(kept: Kept) -> list[str]:
+    """Return the options of the sweep that a study holds, besides those that name the study."""
+    asked = kept.asked
+    if asked is None:
+        return _of_its_own(kept, {})
+    options = ["--trials", str(asked.trials), *_of_its_own(kept, {})]
+    for name in ("sampler", "pruner", "seed"):
+        if (value := getattr(asked, name)) != getattr(Plan, name):
+            options += [f"--{name}", str(value)]
+    return options
+
+
+def _of_its_own(kept: Kept, wider: dict[str, str]) -> list[str]:
     given = {**ranges(kept.facts.space), **wider}
-    options = ["--trials", str(sum(t.state in FINISHED for t in trials) + MORE_TRIALS)]
-    options += kept.source.options()
+    options = kept.source.options()
     if kept.facts.metric != Plan.metric:
         options += ["--metric", kept.facts.metric]
     if kept.facts.epochs != Plan.epochs:

@@ -1,12 +1,14 @@
 """Everything that the program keeps in a study: every key, and the form of what stands under it.
 
 Nothing else writes or reads these keys. What is read may have been written by another version or by a person:
-it is checked as a whole, once, and refused in a sentence. User attributes are shown by optuna-dashboard,
-system attributes are not.
+it is checked as a whole, once, and refused in a sentence. A study's are system attributes, which
+optuna-dashboard does not show; what a person may want to see of a trial are user attributes.
 """
 
+from studies.record.confirmation import Candidate, Confirmation
 from studies.record.final import Accuracies, Final, Opening
 from studies.record.study import (
+    ASKED,
     CONFIRMATION,
     DATA_NAME,
     FACTS,
@@ -15,19 +17,20 @@ from studies.record.study import (
     ONE_FACTOR,
     OPENINGS,
     REPORT,
-    SETTINGS,
     SOURCE,
     WIDENED,
-    Candidate,
-    Confirmation,
+    Asked,
     Facts,
     Kept,
     Protocol,
     Source,
+    attributes,
+    is_search,
+    key_of,
     not_ours,
     read,
     write,
-    write_settings,
+    write_attribute,
     write_source,
 )
 from studies.record.trial import (
@@ -53,6 +56,7 @@ from studies.record.trial import (
 )
 
 __all__ = [
+    "ASKED",
     "CONFIRMATION",
     "COORDINATOR",
     "DATA_NAME",
@@ -63,10 +67,10 @@ __all__ = [
     "OPENINGS",
     "REASON",
     "REPORT",
-    "SETTINGS",
     "SOURCE",
     "WIDENED",
     "Accuracies",
+    "Asked",
     "Candidate",
     "Confirmation",
     "Facts",
@@ -78,9 +82,12 @@ __all__ = [
     "Source",
     "Trained",
     "Wish",
+    "attributes",
     "configuration",
     "configuration_hash",
+    "is_search",
     "kept_wish",
+    "key_of",
     "last_failure",
     "not_ours",
     "read",
@@ -92,9 +99,9 @@ __all__ = [
     "trained",
     "wish",
     "write",
+    "write_attribute",
     "write_reason",
     "write_seed",
-    "write_settings",
     "write_source",
     "write_trained",
 ]

@@ -1,16 +1,17 @@
 """What a study keeps about itself: its facts, its data, the test set's ledger, its conclusions."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 from optuna.study import Study, StudyDirection
 
 from fcnet.data.reading import Reading
 from fcnet.errors import UserError
 from fcnet.metrics import Metric
-from studies.record.final import Count, Final, Fraction, Opening, Positive, Value
+from studies.record.confirmation import Confirmation
+from studies.record.final import Count, Final, Opening, Positive
 
 FORMAT = 1
 """Of all that is kept; a study of another one is told so and left as it is."""
@@ -18,9 +19,10 @@ FORMAT = 1
 FACTS, SOURCE, DATA_NAME = "facts", "data_source", "data_name"
 WIDENED = "facts_before"
 """The spaces before the present one, each with the number of trials at its end."""
-SETTINGS = "settings"
-"""What the last run of a search was asked to do."""
 OPENINGS, CONFIRMATION, FINAL = "test_openings", "confirmation", "final"
+ASKED = "asked"
+_OWN = "fcnet:"
+"""Begins the keys of system attributes, which optuna-dashboard does not show."""
 
 ONE_FACTOR = "one factor at a time"
 """Fact `experiment` of the one-factor experiments."""
@@ -28,7 +30,6 @@ REPORT = "the report's training"
 """Fact `experiment` of the report's own training."""
 
 Protocol = Literal["holdout", "report", "final"]
-Amount = Annotated[float, Meta(ge=0, lt=1e300)]
 _T = TypeVar("_T")
 
 
@@ -98,82 +99,32 @@ class Source(Struct, frozen=True, omit_defaults=True):
         return [*words, *(["--skip-damaged"] if self.skip_damaged else [])]
 
 
-class Candidate(Struct, frozen=True, kw_only=True):
-    """A configuration that `confirm` trained again; accuracies are fractions, None where there are none.
+class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the last run of a search was asked to do.
 
     Parameters
     ----------
-    trial, baseline, params : int, bool, dict
-    search : float or None
-        Its score in the search.
-    values : list of float
-        One per training that did not diverge.
-    diverged : int
-        Trainings that did.
-    mean, low, high, std : float or None
-        Their mean with its 95 % interval, and the standard deviation.
-    n : int
-        Number of `values`.
-    seconds : float or None
-        Median time of a training.
+    trials : int
+        Finished trials in the end.
+    sampler, pruner : str
+    seed : int
+    timeout : float or None
+        Seconds.
+    until_flat : bool
+    points : list of str
+        Configurations to be tried first.
+    taken_from : str or None
+        The study whose trials were taken over; no password is in it.
     """
 
-    trial: Count
-    params: dict[str, Value]
-    values: list[Fraction]
-    baseline: bool = False
-    search: float | None = None
-    diverged: Count = 0
-    mean: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: Count = 0
-    std: float | None = None
-    seconds: float | None = None
-
-
-class Confirmation(Struct, frozen=True, kw_only=True):
-    """What `confirm` concluded.
-
-    Parameters
-    ----------
-    study : str
-    candidates : list of Candidate
-    verdict : {"beats", "tie", "more_seeds", "only_candidate"}
-    sentence : str
-    p_value : float or None
-    seeds : list of int
-    winner, cheapest : int
-        Numbers of trials.
-    more_seeds : int or None
-        About how many more would tell.
-    noise : float or None
-        Standard deviation of a single training of the top candidates.
-    baseline_noise : float or None
-        Of the baseline; None where it is not told apart.
-    training_noise : float or None
-        What of `noise` would stay on endless images.
-    validation_images : int
-    looks : list of str
-        Each verdict that was asked for in this study, in words; each is a chance to be fooled.
-    time : str, in ISO 8601
-    """
-
-    study: str
-    candidates: list[Candidate]
-    verdict: Literal["beats", "tie", "more_seeds", "only_candidate"]
-    sentence: str
-    seeds: list[int]
-    winner: Count
-    cheapest: Count
-    validation_images: Positive
-    looks: list[str | int]
-    p_value: float | None = None
-    more_seeds: int | None = None
-    noise: Amount | None = None
-    baseline_noise: Amount | None = None
-    training_noise: Amount | None = None
-    time: str = ""
+    trials: Positive
+    sampler: str = "tpe"
+    pruner: str = "median"
+    seed: Count = 0
+    timeout: float | None = None
+    until_flat: bool = False
+    points: list[str] = []
+    taken_from: str | None = None
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -186,6 +137,33 @@ class Kept(Struct, frozen=True, kw_only=True):
     openings: list[Opening]
     confirmation: Confirmation | None
     final: Final | None
+    asked: Asked | None = None
+
+
+def attributes(study: Study) -> dict[str, Any]:
+    """Return all that is kept, by its key: system attributes, or user attributes as version 0.1.0 kept it."""
+    return _merged(study.user_attrs, study._storage.get_study_system_attrs(study._study_id))
+
+
+def is_search(user_attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]) -> bool:
+    """Tell from a study's attributes whether it is a sweep of ours, and no part of one."""
+    facts = _merged(user_attrs, system_attrs).get(FACTS)
+    return isinstance(facts, dict) and not {"experiment", "confirms", "trains"} & {*facts}
+
+
+def _merged(user_attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]) -> dict[str, Any]:
+    own = {key.removeprefix(_OWN): value for key, value in system_attrs.items() if key.startswith(_OWN)}
+    return {**user_attrs, **own}
+
+
+def key_of(key: str) -> str:
+    """Return the name of the system attribute."""
+    return _OWN + key
+
+
+def write_attribute(study: Study, key: str, value: Any) -> None:
+    """Keep a value under its key."""
+    study._storage.set_study_system_attr(study._study_id, key_of(key), value)
 
 
 def read(study: Study) -> Kept:
@@ -196,7 +174,7 @@ def read(study: Study) -> Kept:
     UserError
         If it was made by another program or in another format, or somebody changed it.
     """
-    name, attrs = study.study_name, study.user_attrs
+    name, attrs = study.study_name, attributes(study)
     facts = attrs.get(FACTS)
     if not isinstance(facts, dict) or study.directions != [StudyDirection.MAXIMIZE]:
         raise not_ours(name)
@@ -219,6 +197,7 @@ def read(study: Study) -> Kept:
         openings=parsed(OPENINGS, list[Opening], ()),
         confirmation=parsed(CONFIRMATION, Confirmation | None, None),  # type: ignore[arg-type]
         final=parsed(FINAL, Final | None, None),  # type: ignore[arg-type]
+        asked=parsed(ASKED, Asked | None, None),  # type: ignore[arg-type]
     )
     if kept.confirmation is not None and kept.confirmation.winner >= len(study.get_trials(deepcopy=False)):
         parsed(CONFIRMATION, type(None), attrs[CONFIRMATION])
@@ -245,16 +224,10 @@ def _check_format(name: str, found: object) -> None:
 def write_source(study: Study, source: Source, data_name: str) -> None:
     """Keep where the data are and what they are called, unless that is known."""
     for key, value in ((SOURCE, msgspec.to_builtins(source)), (DATA_NAME, data_name)):
-        if study.user_attrs.get(key) != value:
-            study.set_user_attr(key, value)
-
-
-def write_settings(study: Study, settings: Mapping[str, Any]) -> None:
-    """Keep what a search was asked to do, unless that is known."""
-    if study.user_attrs.get(SETTINGS) != settings:
-        study.set_user_attr(SETTINGS, dict(settings))
+        if attributes(study).get(key) != value:
+            write_attribute(study, key, value)
 
 
 def write(study: Study, key: str, value: Struct | Sequence[Struct]) -> None:
-    """Keep a confirmation, a final training or the openings of the test set."""
-    study.set_user_attr(key, msgspec.to_builtins(value))
+    """Keep a confirmation, a final training, the openings of the test set, or what was asked for."""
+    write_attribute(study, key, msgspec.to_builtins(value))

@@ -11,6 +11,7 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 
 from fcnet.errors import UserError
+from studies.record import FACTS, key_of
 from studies.storage.database import connect
 from studies.storage.errors import redact
 from studies.storage.study import load_study
@@ -39,10 +40,13 @@ def copy_study(source_url: str, target_url: str, name: str, *, say: Callable[[st
             raise UserError(f"there is a study {name!r} in {where} already: nothing was copied") from error
         try:
             ids = {trial.number: target.create_new_trial(study_id, trial) for trial in trials}
-            for key, value in _renumbered(system_attrs, ids).items():
-                target.set_study_system_attr(study_id, key, value)
-            for key, value in user_attrs.items():  # the last: without its facts, no half a study is swept
+            for key, value in user_attrs.items():
                 target.set_study_user_attr(study_id, key, value)
+            facts = key_of(FACTS)  # the last: without them, no half a study is swept
+            for key, value in sorted(
+                _renumbered(system_attrs, ids).items(), key=lambda item: item[0] == facts
+            ):
+                target.set_study_system_attr(study_id, key, value)
             if _plain(*_read(target, name)) != _plain(*original):
                 raise UserError(f"the copy of {name!r} in {where} differs from the original: it was not kept")
         except BaseException as error:

@@ -153,10 +153,10 @@ class RetryingStorage(RDBStorage):
             self._spoken = sentence
             self.say(sentence)
 
-    def add_study_user_attr(self, study_id: int, key: str, value: object) -> None:
+    def add_study_system_attr(self, study_id: int, key: str, value: object) -> None:
         """Set an attribute unless it is set already: of two that try at once, the first wins."""
         insert = sqlalchemy.text(
-            "INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (:study, :key, :value)"
+            "INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (:study, :key, :value)"
             " ON CONFLICT DO NOTHING"
         )
 

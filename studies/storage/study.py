@@ -14,7 +14,7 @@ from optuna.study import Study, StudyDirection
 from fcnet.errors import UserError
 from studies.program import command
 from studies.ranges import contains
-from studies.record import FACTS, WIDENED, Facts, not_ours, read
+from studies.record import FACTS, WIDENED, Facts, attributes, key_of, not_ours, read, write_attribute
 from studies.storage.errors import redact
 from studies.storage.retrying import RetryingStorage
 
@@ -54,17 +54,17 @@ def open_study(storage: RetryingStorage, name: str, *, facts: Facts) -> Study:
     with contextlib.suppress(DuplicatedStudyError):
         storage.create_new_study([StudyDirection.MAXIMIZE], name)
     study = optuna.load_study(study_name=name, storage=storage)
-    if FACTS not in study.user_attrs and study.directions == [StudyDirection.MAXIMIZE]:
+    if FACTS not in attributes(study) and study.directions == [StudyDirection.MAXIMIZE]:
         # An empty study is one whose maker died between its two steps: it is finished here.
         trials = study.get_trials(deepcopy=False)
-        attrs = study.user_attrs  # after the trials: a maker that is at work makes none before its facts
+        attrs = attributes(study)  # after the trials: a maker that is at work makes none before its facts
         if FACTS not in attrs and (attrs or trials):
             raise not_ours(name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             judged = "train_accuracy" if facts.protocol == "final" else f"validation_{facts.metric}"
             study.set_metric_names([judged])
-        storage.add_study_user_attr(study._study_id, FACTS, facts.as_kept())
+        storage.add_study_system_attr(study._study_id, key_of(FACTS), facts.as_kept())
     check_facts(study, facts)
     return study
 
@@ -74,10 +74,9 @@ def widen(study: Study, facts: Facts) -> None:
     before = read(study).facts
     if before.space != facts.space:
         n_trials = len(study.get_trials(deepcopy=False))
-        study.set_user_attr(
-            WIDENED, [*study.user_attrs.get(WIDENED, []), {"trials": n_trials, **before.space}]
-        )
-        study.set_user_attr(FACTS, msgspec.structs.replace(before, space=facts.space).as_kept())
+        widened = [*attributes(study).get(WIDENED, []), {"trials": n_trials, **before.space}]
+        write_attribute(study, WIDENED, widened)
+        write_attribute(study, FACTS, msgspec.structs.replace(before, space=facts.space).as_kept())
 
 
 def load_study(storage: RetryingStorage, name: str | None) -> Study:

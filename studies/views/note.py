@@ -8,7 +8,14 @@ from studies.experiments.results import Counts, Data, Summary
 from studies.program import command
 from studies.record import Kept
 from studies.views.figures.panels import WORDS
-from studies.views.sentences import PROTOCOL_WORDS, flattery_sentence, noise_told, score_rows
+from studies.views.sentences import (
+    PROTOCOL_WORDS,
+    flattery_sentence,
+    headline,
+    noise_told,
+    score_rows,
+    sureness,
+)
 from studies.views.words import count, metric_words, number, percent, points
 
 if TYPE_CHECKING:
@@ -17,9 +24,9 @@ if TYPE_CHECKING:
 
 def sweep_note(summary: Summary) -> str:
     """Return a sweep's note."""
-    lines = [f"# {summary.study}", ""]
+    lines = [f"**{headline(summary)}** {sureness(summary)}".rstrip(), "", f"# {summary.study}", ""]
     if summary.trial is None or summary.value is None or summary.params is None:
-        lines += ["No trial is complete yet.", ""]
+        lines += ["The figure and the scores come with the first complete trial.", ""]
     else:
         lines += [
             f"**Best trial: {summary.trial}, validation {metric_words(summary.metric)}"

@@ -1,17 +1,20 @@
 """Progress on the terminal: a live bar, or plain lines where nobody watches."""
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from optuna.trial import TrialState
-from rich.console import Console, Group
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console, Group, OverflowMethod
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from studies.analysis.advice import repeated
 from studies.execution.progress import Progress
-from studies.views.words import duration, params_line, percent
+from studies.views.sparkline import can_show, sparkline
+from studies.views.words import duration, params_line, percent, roughly
 
 _OUTCOMES = {TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
@@ -37,7 +40,12 @@ class SweepDisplay:
             console=console,
         )
         self._task = self._bar.add_task(f"{noun}s", total=None, state="starting")
-        self._best = Text(f"no {noun} complete yet", style="dim", no_wrap=True, overflow="ellipsis")
+        self._bars = can_show(console)
+        self._overflow: OverflowMethod = "ellipsis" if self._bars else "crop"
+        self._so_far: list[float] = []  # the best score after each complete trial
+        self._scores: list[float] = []
+        self._warned = False
+        self._best = Text(f"no {noun} complete yet", style="dim", no_wrap=True, overflow=self._overflow)
         self._live = Live(
             Group(self._bar.get_renderable(), self._best),
             console=console,
@@ -60,23 +68,45 @@ class SweepDisplay:
 
     def show(self, progress: Progress) -> None:
         """Show where the sweep stands; call it a few times a second."""
+        self._note(progress.latest)
         if self._console.is_terminal:
             self._update_bar(progress)
         else:
             self._print_lines(progress)
 
+    def remember(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take trials that ended before, for the line of small bars."""
+        self._note(trials)
+
+    def _note(self, latest: Sequence[FrozenTrial]) -> None:
+        """Take the trials that ended, and say so once where they say the same again and again."""
+        for trial in latest:
+            if trial.state == TrialState.COMPLETE and trial.value is not None:
+                self._so_far.append(max([trial.value, *self._so_far[-1:]]))
+                self._scores.append(trial.value)
+        same = repeated(self._scores)
+        if same is not None and not self._warned:
+            self._warned = True
+            self._console.print(
+                f"Warning: {same.times} of the last {same.of} {self._noun}s scored exactly"
+                f" {percent(same.value)}: they learn nothing that tells them apart; look at the data, or try"
+                " other ranges with --range."
+            )
+
     def _update_bar(self, progress: Progress) -> None:
         left = progress.seconds_left
         state = f"{progress.running} running, {progress.pruned} pruned, {duration(progress.seconds)}"
-        state += "" if left is None else f", about {duration(left)} left"
+        state += "" if left is None else f", {roughly(left)} left"
         self._bar.update(self._task, completed=progress.finished, total=progress.total, state=state)
         if progress.best is not None:
+            bars = sparkline(self._so_far) if len(self._so_far) > 1 and self._bars else ""
             self._best = Text.assemble(
+                (f"{bars} " if bars else "", "green"),
                 ("best ", "dim"),
                 (percent(progress.best.value or 0.0), "bold green"),
                 (f" ({self._noun} {progress.best.number}): {params_line(progress.best.params)}", ""),
                 no_wrap=True,
-                overflow="ellipsis",
+                overflow=self._overflow,
             )
         self._live.update(Group(self._bar.get_renderable(), self._best))
 

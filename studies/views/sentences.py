@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from studies.analysis.scores import distance_from_best
 from studies.program import command
-from studies.views.words import count, percent, points
+from studies.views.words import count, duration, metric_words, percent, points, roughly, short
 
 if TYPE_CHECKING:
     from studies.experiments.ledger import Cost
+    from studies.experiments.marginal import Panel
+    from studies.experiments.overview import Standing
     from studies.experiments.results import Scores, Summary
 
 PROTOCOL_WORDS = {
@@ -87,3 +89,102 @@ def cost_sentence(cost: Cost) -> str:
         f"{count(cost.others, 'other configuration')} of this study met this test set before: the best of"
         f" {cost.others + 1} test results flatters by up to {points(cost.flattery)}, the first one does not"
     )
+
+
+def headline(summary: Summary) -> str:
+    """Say what a study has found, in one sentence: what the note, the page and a newcomer begin with."""
+    scores, baseline = summary.scores, summary.baseline
+    if scores is None:
+        return "No training has finished yet."
+    whole, judged = scores.ensemble or scores.test, metric_words(summary.metric)
+    if whole is not None and summary.metric == "accuracy":
+        return (
+            f"The model of trial {scores.trial} names the class of {percent(whole.mean)} of the untouched"
+            " test images correctly."
+        )
+    if whole is not None:
+        return (
+            f"The model of trial {scores.trial} has {percent(whole.mean)} {judged} on untouched test images."
+        )
+    score = scores.confirmed or scores.search
+    where = "on fresh seeds" if scores.confirmed else "in the search"
+    than = ""
+    if baseline is not None and baseline.trial != scores.trial:
+        reference = _confirmed_baseline(summary) if scores.confirmed else baseline.value
+        if reference is not None:
+            gap = score.mean - reference
+            side = "above" if gap >= 0 else "below"
+            than = f", {points(abs(gap))} {side} the course report's configuration"
+    return f"Trial {scores.trial} reaches {percent(score.mean)} validation {judged} {where}{than}."
+
+
+def sureness(summary: Summary) -> str:
+    """Say how sure the headline is."""
+    scores, confirmation = summary.scores, summary.confirmation
+    if scores is None:
+        return ""
+    whole = scores.ensemble or scores.test
+    if whole is not None and whole.low is not None and whole.high is not None:
+        return (
+            f"On fresh images it would be between {100 * whole.low:.1f} and {percent(whole.high, 1)},"
+            f" with 95 % confidence; the test set was opened {count(summary.test_openings, 'time')}."
+        )
+    if confirmation is not None:
+        return summary.ground or ""
+    n = summary.n_trials.complete
+    if n < 2:
+        return "It is the only complete trial so far."
+    luckiest = f"It is the best of {n} complete trials, and so partly the luckiest"
+    if (corrected := scores.corrected) is not None:
+        within = interval(corrected.low, corrected.high)
+        within = f" ({within})" if within else ""
+        return f"{luckiest}: corrected for the picking it is {percent(corrected.mean)}{within}."
+    return f"{luckiest}: how much of its lead is luck is not known until it is confirmed."
+
+
+def _confirmed_baseline(summary: Summary) -> float | None:
+    candidates = summary.confirmation.candidates if summary.confirmation else []
+    return next((candidate.mean for candidate in candidates if candidate.baseline), None)
+
+
+def panel_sentence(panel: Panel) -> str:
+    """Say in words what a panel of effects shows: where no difference can be told, and what the ends cost."""
+    trend = panel.tuned
+    if trend is None or not trend.told:
+        from studies.analysis.surrogate import MIN_TRIALS  # takes long to import
+
+        return f"Too few complete trials yet: it takes {MIN_TRIALS} to say something."
+    top = max(range(len(trend.mean)), key=trend.mean.__getitem__)
+    first = last = top
+    while first > 0 and not trend.told[first - 1]:
+        first -= 1
+    while last + 1 < len(trend.told) and not trend.told[last + 1]:
+        last += 1
+    ends = [i for i in (0, len(trend.grid) - 1) if not first <= i <= last and trend.told[i]]
+    costs = [f"{short(trend.grid[i])} costs about {_about(trend.behind[i])}" for i in reversed(ends)]
+    if first == 0 and last == len(trend.grid) - 1:
+        return f"Between {short(trend.grid[0])} and {short(trend.grid[-1])} no difference can be told."
+    if first == last:
+        found = f"Best near {short(trend.grid[top])}"
+    else:
+        found = f"Between {short(trend.grid[first])} and {short(trend.grid[last])} no difference can be told"
+    return "; ".join([found, *costs]) + "."
+
+
+def _about(points_behind: float) -> str:
+    digits = 1 if points_behind < 1.95 else 0
+    rounded = f"{points_behind:.{digits}f}".removesuffix(".0")
+    return f"{rounded} point" + ("" if rounded == "1" else "s")
+
+
+def standing_sentence(standing: Standing) -> str:
+    """Say where a sweep stands that another process may be running."""
+    of = f" of {standing.asked}" if standing.asked is not None else ""
+    if standing.is_running:
+        left = "" if standing.seconds_left is None else f", {roughly(standing.seconds_left)} left"
+        return f"running, {standing.finished}{of}{left}"
+    if standing.silent is not None:
+        return f"interrupted? {standing.finished}{of}, no sign for {duration(standing.silent)}"
+    if standing.asked is not None and standing.finished < standing.asked:
+        return f"stopped, {standing.finished}{of}"
+    return f"finished, {count(standing.finished, 'trial')}"

@@ -19,6 +19,11 @@ def number(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def short(value: float) -> str:
+    """Return a number as people write it: ``0.0123``, ``1e-06``, ``1024``, with two or three digits."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+
+
 def params_line(params: Mapping[str, Any]) -> str:
     """Return parameters on one line: ``batch_size 64, learning_rate 0.0123``."""
     return ", ".join(f"{name} {number(value)}" for name, value in params.items())
@@ -37,6 +42,16 @@ def duration(seconds: float) -> str:
 def metric_words(metric: str) -> str:
     """Return ``accuracy`` or ``balanced accuracy``."""
     return metric.replace("_", " ")
+
+
+def roughly(seconds: float) -> str:
+    """Return an estimate of a time: ``about 2 min``."""
+    if seconds < 50:
+        return f"about {max(10 * round(seconds / 10), 10)} s"
+    minutes = max(round(seconds / 60), 1)
+    if minutes < 60:
+        return f"about {minutes} min"
+    return f"about {minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
 
 
 def count(number: int, noun: str) -> str:

@@ -25,7 +25,7 @@ from studies.views.words import number
 def effects_figure(info: EffectsInfo) -> go.Figure:
     """Draw `info` as one figure: panels over one accuracy axis, and the progress of the sweep below."""
     panels = info.panels or [Panel(name, 1.0, 2.0, False, None, None) for name in WORDS]
-    bottom, top = _y_range(info)
+    bottom, top = y_range(info)
     figure = panelled(
         [
             {"title": title_below(panel.name), **(powers_axis(panel.low, panel.high) if panel.log else {})}
@@ -144,7 +144,7 @@ def _pruned(info: EffectsInfo, panel: Panel, height: float) -> go.Scatter:
     )
 
 
-def _y_range(info: EffectsInfo) -> tuple[float, float]:
+def y_range(info: EffectsInfo) -> tuple[float, float]:
     """A range that shows the top: a few hopeless trainings do not squeeze the rest into a line."""
     if not info.points:
         return 50.0, 100.0

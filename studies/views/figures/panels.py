@@ -14,6 +14,7 @@ INK, GREY, GOLD = "#2d3748", "#8a96a8", "#d69e2e"
 BLUE, RUST, GOLD_RGB = "43,108,176", "192,86,33", "214,158,46"  # as lines and, thinned, as bands
 
 _LINE = 94  # characters of a title that fit on half a page
+_TOOLBAR = 26  # pixels at the top that belong to the toolbar of a figure
 _GAP = 0.04  # between two panels, as a share of the figure's width
 
 
@@ -29,10 +30,14 @@ def panelled(axes: Sequence[Mapping[str, Any]], *, title: str, y: Mapping[str, A
     return go.Figure(
         layout={
             "template": "none",
-            "title": {"text": "<br>".join(lines), "font": {"size": 13}, "x": 0.01, "y": 0.97},
-            "font": {"size": 11, "color": INK},
+            "title": {
+                "text": "<br>".join(lines),
+                "font": {"size": 13},
+                **{"x": 0.01, "y": 1, "yanchor": "top", "pad": {"t": _TOOLBAR}},
+            },
+            "font": {"size": 12, "color": INK},
             "yaxis": {"gridcolor": "#e2e8f0", "zeroline": False, **y},
-            "margin": {"l": 50, "r": 12, "t": 17 + 17 * len(lines), "b": 90},
+            "margin": {"l": 50, "r": 12, "t": _TOOLBAR + 8 + 17 * len(lines), "b": 90},
             "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
             **{
                 f"xaxis{i + 1}": {

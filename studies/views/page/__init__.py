@@ -1,13 +1,6 @@
-"""The page of a study, as one HTML text."""
+"""The page of a sweep: one HTML text, served or as a file of its own that needs no network."""
 
-from html import escape
+from studies.views.page.assets import POLICY, asset, asset_names
+from studies.views.page.rendering import Surroundings, render
 
-from optuna.study import Study
-
-from studies.experiments.results import summarise
-
-
-def page(study: Study) -> str:
-    """Return the page."""
-    summary = summarise(study)
-    return f"<!doctype html><title>{escape(summary.study)}</title><p>{escape(summary.ground or '')}"
+__all__ = ["POLICY", "Surroundings", "asset", "asset_names", "render"]

@@ -1,0 +1,175 @@
+// The page's figures, the trial that is chosen, and the news while a sweep runs. It gets data, never code.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const byId = id => document.getElementById(id);
+  const read = page => JSON.parse(page.getElementById("data").textContent);
+  const CONFIG = {displayModeBar: false, responsive: true, showTips: false, doubleClick: false};
+  let data = read(document);
+  let chosen = Number(/^#trial=(\d+)$/.exec(location.hash)?.[1] ?? NaN);
+  if (Number.isNaN(chosen)) chosen = null;
+
+  // Colours in the data are names, such as "@ink": the style says which colour that is, in the light or in the dark.
+  const coloured = value => {
+    const style = getComputedStyle(root);
+    const walk = one => typeof one === "string" ? (one[0] === "@" ? style.getPropertyValue("--" + one.slice(1)).trim() : one)
+      : Array.isArray(one) ? one.map(walk)
+      : one && typeof one === "object" ? Object.fromEntries(Object.entries(one).map(([k, v]) => [k, walk(v)])) : one;
+    return walk(value);
+  };
+
+  const rowOf = trial => data.rows.find(row => row[0] === trial);
+  const place = name => 8 + data.names.indexOf(name);
+
+  const ring = (figure, trial) => {  // where the chosen trial stands in a figure
+    const row = trial === null ? null : rowOf(trial);
+    if (!row || row[2] === null) return [[], []];
+    const x = figure.param ? row[place(figure.param)] : figure.per ? (row[5] === null ? null : row[5] / figure.per) : row[0];
+    return x === null || x === undefined ? [[], []] : [[x], [row[2]]];
+  };
+
+  const curves = measure => {
+    const at = measure === "loss" ? 1 : 3, traces = [];
+    for (const [trial, colour, words] of followed()) {
+      const found = data.curves[trial];
+      if (!found) continue;
+      for (const [i, dash, part] of [[at, "dot", "training"], [at + 1, "solid", "validation"]]) {
+        traces.push({x: found[0], y: found[i], mode: found[0].length > 1 ? "lines" : "markers", line: {color: colour, width: 2, dash},
+          marker: {color: colour, size: 6}, hovertemplate: `${words} ${trial}, ${part}: %{y} in epoch %{x}<extra></extra>`});
+      }
+    }
+    return traces;
+  };
+
+  const followed = () => {
+    const list = [];
+    if (data.baseline !== null && data.baseline !== data.best) list.push([data.baseline, "@ink", "baseline, trial"]);
+    if (data.best !== null) list.push([data.best, "@best", "best trial"]);
+    if (chosen !== null && rowOf(chosen) && chosen !== data.best && chosen !== data.baseline) list.push([chosen, "@chosen", "chosen trial"]);
+    return list;
+  };
+
+  const zoomed = new WeakSet();
+  const draw = box => {
+    const name = box.dataset.figure, isCurve = name.startsWith("curve-");
+    const figure = isCurve ? {data: curves(name.slice(6)), layout: data.layouts[name.slice(6)]} : data.figures[name];
+    if (!figure || box.closest("details:not([open])")) return;
+    const traces = figure.data.map(trace => {
+      if (trace.name !== "chosen") return trace;
+      const [x, y] = ring(figure, chosen);
+      return {...trace, x, y, customdata: x.length ? [chosen] : []};
+    });
+    const first = !box.data, layout = structuredClone(figure.layout);
+    if (zoomed.has(box)) for (const axis of ["xaxis", "yaxis"]) layout[axis].range = [...box.layout[axis].range];
+    Plotly.react(box, coloured(traces), coloured(layout), CONFIG);
+    if (first) box.on("plotly_click", event => {
+      const trial = event.points.find(point => Number.isInteger(point.customdata))?.customdata;
+      if (trial !== undefined) choose(trial === chosen ? null : trial);
+    });
+    if (first) box.on("plotly_relayout", change => { if ("xaxis.range[0]" in change) zoomed.add(box); });
+    if (first) box.on("plotly_doubleclick", () => { zoomed.delete(box); draw(box); return false; });
+  };
+  const drawAll = () => document.querySelectorAll(".figure").forEach(draw);
+
+  const legend = () => {
+    const box = byId("curves-of");
+    byId("curves-section").classList.toggle("bare", followed().length === 0);
+    box.replaceChildren(...followed().map(([trial, colour, words]) => {
+      const key = document.createElement("span");
+      key.className = `key curve of-${colour.slice(1) === "ink" ? "baseline" : colour.slice(1)}`;
+      const row = rowOf(trial);
+      key.textContent = `${words} ${trial}` + (row && row[2] !== null ? ` (${row[2].toFixed(2)} %, ${row[1]})` : "");
+      return key;
+    }));
+  };
+
+  const table = trialTable(byId("table"), byId("more"), byId("filtered"), trial => choose(trial));
+  const choose = trial => {
+    chosen = trial;
+    history.replaceState(null, "", trial === null ? location.pathname + location.search : `#trial=${trial}`);
+    table.set(data, chosen);
+    legend();
+    drawAll();
+  };
+
+  const prepare = () => {
+    const canCopy = Boolean(navigator.clipboard);
+    document.querySelectorAll(".copy").forEach(button => { button.hidden = !canCopy; });
+    document.querySelectorAll("details").forEach(box => { box.ontoggle = drawAll; });
+  };
+  document.addEventListener("click", async event => {
+    const button = event.target.closest?.(".copy");
+    if (!button) return;
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  });
+
+  // News: the page is asked for again, and what changed in it takes the place of what was there. Figures stay,
+  // with their zoom; so do the scroll position, the filter, the open details and the focus.
+  const source = new Map([...document.querySelectorAll("[data-part]")].map(part => [part.dataset.part, part.innerHTML]));
+  const swap = page => {
+    const focus = document.activeElement?.id;
+    for (const fresh of page.querySelectorAll("[data-part]")) {
+      const name = fresh.dataset.part, old = document.querySelector(`[data-part="${name}"]`);
+      if (!old || source.get(name) === fresh.innerHTML) continue;
+      source.set(name, fresh.innerHTML);
+      const open = [...old.querySelectorAll("details[open]")].map(box => box.id);
+      const kept = new Map([...old.querySelectorAll(".figure")].map(box => [box.dataset.figure, box]));
+      const made = document.importNode(fresh, true);
+      made.querySelectorAll(".figure").forEach(box => {
+        const drawn = kept.get(box.dataset.figure);
+        if (drawn) { drawn.setAttribute("aria-label", box.getAttribute("aria-label")); box.replaceWith(drawn); }
+      });
+      open.forEach(id => made.querySelector(`#${id}`)?.setAttribute("open", ""));
+      old.replaceChildren(...made.childNodes);
+    }
+    document.title = page.title;
+    if (focus && document.activeElement?.id !== focus) byId(focus)?.focus({preventScroll: true});
+  };
+
+  let tag = null;
+  const look = async () => {
+    let pause = data.running ? 3000 : 15000;
+    try {
+      if (!document.hidden) {
+        const answer = await fetch(location.pathname + location.search, {cache: "no-cache"});
+        if (answer.ok && answer.headers.get("ETag") !== tag) {
+          const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+          if (tag !== null || page.getElementById("data").textContent !== byId("data").textContent) {
+            const parts = [...page.querySelectorAll("section, [data-part]")].length;
+            if (parts !== [...document.querySelectorAll("section, [data-part]")].length) return location.reload();
+            data = read(page);
+            swap(page);
+            prepare();
+            table.set(data, chosen);
+            legend();
+            drawAll();
+          }
+          tag = answer.headers.get("ETag");
+        }
+        root.classList.remove("away");
+      }
+    } catch {
+      root.classList.add("away");
+      pause = 10000;
+    }
+    setTimeout(look, pause);
+  };
+
+  prepare();
+  table.set(data, chosen);
+  legend();
+  drawAll();
+  byId("filter").addEventListener("input", event => table.filter(event.target.value));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  addEventListener("beforeprint", () => {
+    root.classList.add("printing");
+    document.querySelectorAll("details").forEach(box => { box.open = true; });
+    table.all();
+    drawAll();
+  });
+  addEventListener("afterprint", () => { root.classList.remove("printing"); drawAll(); });
+  if ("live" in root.dataset) setTimeout(look, data.running ? 3000 : 15000);
+  root.dataset.ready = "";
+})();

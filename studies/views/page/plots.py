@@ -1,0 +1,269 @@
+"""The page's figures as plain Plotly data: colours are names, which the script looks up in the style."""
+
+from collections.abc import Sequence
+from math import log10
+from typing import Any
+
+import numpy as np
+
+from studies.experiments.marginal import FACTORS, EffectsInfo, Panel
+from studies.experiments.overview import Overview, Row
+from studies.views.figures.marginals import y_range
+from studies.views.figures.panels import powers_axis, rounded
+
+Figure = dict[str, Any]
+
+MARKS: dict[str, tuple[str, str, float, str]] = {
+    "complete": ("complete", "circle", 6, "@point"),
+    "pruned": ("pruned early", "line-ns-open", 8, "@faint"),
+    "diverged": ("diverged", "x-thin-open", 7, "@bad"),
+}
+"""How trials are drawn, by their state: words, symbol, size, colour."""
+
+_SINGLES = {
+    "baseline": ("diamond", 11, "@ink", {"width": 1, "color": "@paper"}),
+    "best": ("star", 17, "@best", {"width": 1, "color": "@paper"}),
+    "chosen": ("circle-open", 15, "@chosen", {"width": 2, "color": "@chosen"}),
+}
+
+MAIN = FACTORS
+
+
+def effect_figure(info: EffectsInfo, panel: Panel, rows: Sequence[Row], *, first: bool) -> Figure:
+    """Draw one hyperparameter: the tuned effect with its band, the trials by state, baseline and best."""
+    bottom, top = y_range(info)
+    name, traces = panel.name, []
+    if info.noise_width is not None and info.best is not None:
+        traces.append(_noise_band([panel.low / 2, panel.high * 2], info))
+    if panel.tuned is not None:
+        grid, mean, low, high = ([rounded(v) for v in line] for line in _lines(panel))
+        edge = {"mode": "lines", "x": grid, "line": {"width": 0, "shape": "spline"}, "hoverinfo": "skip"}
+        traces += [
+            {**edge, "y": low},
+            {**edge, "y": high, "fill": "tonexty", "fillcolor": "@band"},
+            {
+                "mode": "lines",
+                "x": grid,
+                "y": mean,
+                "line": {"color": "@effect", "width": 2.5, "shape": "spline"},
+                "hovertemplate": "tuned effect at %{x}: %{y} %<extra></extra>",
+            },
+        ]
+    shown = {point.trial for point in info.points}
+    for state in MARKS:
+        drawn = [
+            row
+            for row in rows
+            if row.state == state and name in row.params and (state != "complete" or row.trial in shown)
+        ]
+        # What was not trained to its end has no place on this axis: it stands at the bottom.
+        height = None if state == "complete" else rounded(bottom + 0.03 * (top - bottom))
+        x = [rounded(row.params[name], 3) for row in drawn]
+        y = [height or rounded(100 * (row.accuracy or 0)) for row in drawn]
+        traces.append(_marks(state, x, y, drawn, at="%{x}"))
+    for point, words in ((info.baseline, "baseline"), (info.best, "best")):
+        if point is not None and name in point.params:
+            x, y = [rounded(point.params[name])], [rounded(point.accuracy)]
+            traces.append(_single(words, [point.trial], x, y))
+    traces.append(_single("chosen"))
+    axis = powers_axis(panel.low, panel.high) if panel.log and panel.low > 0 else _plain_axis(panel)
+    if panel.log and panel.high / panel.low < 4:
+        axis = _plain_axis(panel)
+    return {
+        "data": traces,
+        "layout": _layout(axis, {"range": [bottom, top], **_percent_axis(titled=first)}),
+        "param": name,
+    }
+
+
+def progress_figure(overview: Overview, *, against: str) -> Figure | None:
+    """Draw each trial and the best so far, with the noise below it, against trials or against time."""
+    info = overview.effects.progress
+    if not info.records:
+        return None
+    timed = against == "time"
+    rows = {row.trial: row for row in overview.rows}
+
+    def at(trial: int) -> float | None:
+        ended = rows[trial].ended
+        return (None if ended is None else ended / unit) if timed else float(trial)
+
+    ends = [row.ended for row in overview.rows if row.ended is not None]
+    total = max(ends, default=0.0)
+    unit, unit_name = next(
+        ((u, n) for u, n in ((3600.0, "hours"), (60.0, "minutes")) if total > 3 * u), (1.0, "seconds")
+    )
+    steps = [(at(p.trial), p) for p in info.records]
+    known = sorted(((x, p) for x, p in steps if x is not None), key=lambda step: step[0])
+    best: list[tuple[float, Any]] = []
+    for x, point in known:  # trials that ran side by side may end in another order
+        if not best or point.accuracy > best[-1][1].accuracy:
+            best.append((x, point))
+    if not best:
+        return None
+    last = total / unit if timed else float(info.last)
+    xs = [rounded(x) for x, _ in best] + [rounded(last)]
+    ys = [rounded(p.accuracy) for _, p in best] + [rounded(best[-1][1].accuracy)]
+    bottom, top = _progress_range(info.records[0].accuracy, ys[-1], info.noise_width)
+    traces: list[dict[str, Any]] = []
+    if info.noise_width is not None:
+        edge = {"x": xs, "mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip"}
+        traces += [
+            {**edge, "y": [rounded(y - info.noise_width) for y in ys]},
+            {**edge, "y": ys, "fill": "tonexty", "fillcolor": "@noise"},
+        ]
+    for state in MARKS:
+        drawn = [row for row in overview.rows if row.state == state and at(row.trial) is not None]
+        if state == "complete":
+            shown = {p.trial for p in info.points}
+            drawn = [row for row in drawn if row.trial in shown and 100 * (row.accuracy or 0) >= bottom]
+        height = None if state == "complete" else rounded(bottom + 0.04 * (top - bottom))
+        times = [rounded(at(row.trial) or 0.0) for row in drawn]
+        heights = [height or rounded(100 * (row.accuracy or 0)) for row in drawn]
+        traces.append(_marks(state, times, heights, drawn, at=""))
+    traces.append(
+        {
+            "x": xs,
+            "y": ys,
+            "mode": "lines",
+            "line": {"color": "@ink", "width": 2, "shape": "hv"},
+            "hovertemplate": "best so far: %{y} %<extra></extra>",
+        }
+    )
+    traces.append(_single("best", [best[-1][1].trial], xs[-2:-1], ys[-1:]))
+    traces.append(_single("chosen"))
+    pad = 0.02 * (last or 1)
+    words = f"{unit_name.capitalize()} of work" if timed else "Trial"
+    axis: dict[str, Any] = {"range": [-pad, last + pad], "title": {"text": words, "standoff": 8}}
+    if not timed and last < 10:
+        axis["dtick"] = 1
+    return {
+        "data": traces,
+        "layout": _layout(axis, {"range": [bottom, top], **_percent_axis(titled=not timed)}),
+        "per": unit if timed else 0,
+    }
+
+
+def curve_columns(overview: Overview) -> dict[int, list[list[float | None]]]:
+    """Return each training's epochs, losses and accuracies, as the script draws them."""
+    return {
+        trial: [
+            [epoch.epoch + 1 for epoch in epochs],
+            [_finite(epoch.train_loss, 4) for epoch in epochs],
+            [_finite(epoch.validation_loss, 4) for epoch in epochs],
+            [_finite(100 * epoch.train_accuracy, 2) for epoch in epochs],
+            [_finite(100 * epoch.validation_accuracy, 2) for epoch in epochs],
+        ]
+        for trial, epochs in overview.curves.items()
+    }
+
+
+def curve_layouts() -> dict[str, dict[str, Any]]:
+    """Return the layouts of the learning curves; the script draws the trials that are asked for."""
+    epochs = {"title": {"text": "Epoch", "standoff": 8}, "rangemode": "tozero"}
+    return {
+        "loss": _layout(epochs, {"title": {"text": "Loss (nats)", "standoff": 6}}),
+        "accuracy": _layout(epochs, {"title": {"text": "Accuracy (%)", "standoff": 6}}),
+    }
+
+
+def _finite(value: float, digits: int) -> float | None:
+    return round(value, digits) if np.isfinite(value) else None
+
+
+def _lines(panel: Panel) -> list[list[float]]:
+    assert panel.tuned is not None
+    return [panel.tuned.grid, panel.tuned.mean, panel.tuned.low, panel.tuned.high]
+
+
+def _noise_band(x: list[float], info: EffectsInfo) -> dict[str, Any]:
+    assert info.best is not None
+    assert info.noise_width is not None
+    top = rounded(info.best.accuracy)
+    low = rounded(info.best.accuracy - info.noise_width)
+    return {
+        "x": [x[0], x[1], x[1], x[0]],
+        "y": [low, low, top, top],
+        "mode": "lines",
+        "line": {"width": 0},
+        "fill": "toself",
+        "fillcolor": "@noise",
+        "hoverinfo": "skip",
+    }
+
+
+def _marks(state: str, x: list[float], y: list[float], rows: Sequence[Row], *, at: str) -> dict[str, Any]:
+    words, symbol, size, colour = MARKS[state]
+    where = f" at {at}" if at else ""
+    said = "%{y} %" if state == "complete" else words
+    return {
+        "x": x,
+        "y": y,
+        "mode": "markers",
+        "customdata": [row.trial for row in rows],
+        "marker": {"symbol": symbol, "size": size, "color": colour, "line": {"width": 1, "color": colour}},
+        "hovertemplate": f"trial %{{customdata}}: {said}{where}<extra></extra>",
+    }
+
+
+def _single(
+    name: str, trials: Sequence[int] = (), x: Sequence[float] = (), y: Sequence[float] = ()
+) -> dict[str, Any]:
+    symbol, size, colour, line = _SINGLES[name]
+    return {
+        "name": name,
+        "x": [*x],
+        "y": [*y],
+        "mode": "markers",
+        "customdata": [*trials],
+        "marker": {"symbol": symbol, "size": size, "color": colour, "line": line},
+        "cliponaxis": False,
+        "hovertemplate": f"{name}: trial %{{customdata}}, %{{y}} %<extra></extra>",
+    }
+
+
+def _plain_axis(panel: Panel) -> dict[str, Any]:
+    pad = 0.04 * (panel.high - panel.low) or 0.5
+    axis: dict[str, Any] = {"range": [panel.low - pad, panel.high + pad]}
+    if panel.log:
+        axis = {"type": "log", "range": [log10(panel.low) - 0.01, log10(panel.high) + 0.01]}
+    elif (
+        panel.low == int(panel.low)
+        and panel.high == int(panel.high)
+        and panel.high - panel.low < 9
+        and panel.high > 1
+    ):
+        axis["dtick"] = 1
+    return axis
+
+
+def _percent_axis(*, titled: bool) -> dict[str, Any]:
+    title = {"title": {"text": "Validation accuracy (%)", "standoff": 6}} if titled else {}
+    return {**title, "nticks": 7}
+
+
+def _layout(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
+    axis = {
+        "gridcolor": "@grid",
+        "zeroline": False,
+        "linecolor": "@line",
+        "tickcolor": "@line",
+        "automargin": True,
+    }
+    return {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "@font", "size": 13, "color": "@soft"},
+        "margin": {"l": 44, "r": 12, "t": 10, "b": 40},
+        "xaxis": {**axis, "showgrid": False, "showline": True, "ticks": "outside", "ticklen": 4, **x},
+        "yaxis": {**axis, **y},
+        "showlegend": False,
+        "hovermode": "closest",
+        "dragmode": "zoom",
+        "hoverlabel": {"bgcolor": "@paper", "bordercolor": "@line", "font": {"color": "@ink", "size": 13}},
+    }
+
+
+def _progress_range(first: float, best: float, noise: float | None) -> tuple[float, float]:
+    depth = min(max(best - first + (noise or 0.0), 2.0), 8.0)
+    return round(best - 1.15 * depth, 2), round(min(best + 0.12 * depth, 100.0), 2)

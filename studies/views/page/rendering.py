@@ -1,0 +1,166 @@
+"""From an overview of a sweep to the page's HTML; every name in it is text, whatever it holds."""
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from studies.experiments.overview import Overview
+from studies.experiments.search import again
+from studies.program import command
+from studies.views import sentences, words
+from studies.views.page import assets
+from studies.views.page.plots import MAIN, MARKS, curve_columns, curve_layouts, effect_figure, progress_figure
+from studies.views.page.stages import stages
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What stands around a page.
+
+    Parameters
+    ----------
+    options : str
+        What names the study in a command to be typed, if that is needed.
+    live : bool
+        Whether a server answers, which the page asks for news.
+    studies : sequence of (str, str)
+        Name and address of the other sweeps of the database.
+    dashboard : str or None
+        Address of the study in optuna-dashboard.
+    """
+
+    options: str = ""
+    live: bool = False
+    studies: Sequence[tuple[str, str]] = ()
+    dashboard: str | None = None
+
+
+def render(overview: Overview, around: Surroundings | None = None) -> str:
+    """Return the page of a sweep."""
+    around = around or Surroundings()
+    data = _json(_data(overview))
+    names = ("plotly.js", "table.js", "page.js")
+    scripts = [] if around.live else [assets.inline(name) for name in names]
+    styles = [] if around.live else [assets.inline("page.css")]
+    served = assets.asset_names()
+    text: str = _template().render(
+        o=overview,
+        summary=overview.summary,
+        around=around,
+        data=data,
+        policy=assets.inline_policy(scripts, styles),
+        scripts=[Markup(text) for text in scripts],  # our own files
+        styles=[Markup(text) for text in styles],
+        served=[served[name] for name in names],
+        style=served["page.css"],
+        style_ids=assets.style_ids(),
+        stages=stages(overview),
+        panels=[(panel, sentences.panel_sentence(panel)) for panel in overview.effects.panels],
+        main=MAIN,
+        marks=_marks_shown(overview),
+        next=_next(overview, around.options),
+        again=command(shlex.join(again(overview.kept)) + around.options),
+        reproduce=command(f"reproduce {overview.summary.trial}" + around.options),
+        kept=overview.kept,
+        say=sentences,
+        words=words,
+    )
+    return text
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["whole"] = _whole
+    return environment.get_template("page.html.jinja")
+
+
+def _whole(sentence: str) -> str:
+    """Keep a number and its unit on one line."""
+    return re.sub(r"(?<=\d) (?=%|points?\b)", "\u00a0", sentence)
+
+
+def _json(value: Any) -> Markup:
+    """Return JSON that can stand within a script element: no name in it can end the element."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
+
+
+def _data(overview: Overview) -> dict[str, Any]:
+    info, rows = overview.effects, overview.rows
+    figures = {f"effect-{panel.name}": effect_figure(info, panel, rows, first=True) for panel in info.panels}
+    for against in ("trial", "time"):
+        if (drawn := progress_figure(overview, against=against)) is not None:
+            figures[f"progress-{against}"] = drawn
+    names = list(dict.fromkeys(name for row in rows for name in row.params))
+    return {
+        "figures": figures,
+        "curves": curve_columns(overview),
+        "layouts": curve_layouts(),
+        "names": names,
+        "rows": [
+            [
+                row.trial,
+                row.state,
+                None if row.accuracy is None else round(100 * row.accuracy, 2),
+                row.epochs,
+                None if row.seconds is None else round(row.seconds, 1),
+                None if row.ended is None else round(row.ended, 1),
+                row.seed,
+                row.reason,
+                *(_value(row.params.get(name)) for name in names),
+            ]
+            for row in rows
+        ],
+        "best": overview.summary.trial,
+        "baseline": overview.baseline,
+        "running": overview.standing.is_running,
+    }
+
+
+def _value(value: Any) -> Any:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def _marks_shown(overview: Overview) -> list[tuple[str, str]]:
+    present = {row.state for row in overview.rows}
+    return [(state, text) for state, (text, *_) in MARKS.items() if state in present]
+
+
+def _next(overview: Overview, options: str) -> list[tuple[str, str]]:
+    """Return the commands to be typed next, each with what it does."""
+    summary, standing = overview.summary, overview.standing
+    steps = []
+    if not standing.is_running and (standing.asked or 0) > standing.finished:
+        steps.append((shlex.join(again(overview.kept)), "go on with the sweep"))
+    if summary.trial is not None:
+        if summary.confirmation is None:
+            steps.append(("confirm", "train the top trials again on fresh seeds: luck or merit?"))
+        elif summary.confirmation.more_seeds:
+            n = len(summary.confirmation.seeds) + summary.confirmation.more_seeds
+            steps.append((f"confirm --seeds {n}", "train them on so many seeds that a verdict is likely"))
+        if summary.test_openings == 0:
+            steps.append(("train", "train the winner, save the model, open the test set once"))
+        if summary.trial is not None:
+            steps.append((f"reproduce {summary.trial}", "train the best trial again and compare every bit"))
+        if overview.advice.wider:
+            steps.append(
+                (shlex.join(overview.advice.wider), "search beyond the edges that the best trial touches")
+            )
+    return [(command(verb + options), text) for verb, text in steps]

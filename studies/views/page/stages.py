@@ -1,0 +1,114 @@
+"""The stages of a score side by side: found, confirmed, tested, beside the baseline, on one scale."""
+
+from dataclasses import dataclass
+
+from studies.analysis.scores import Score
+from studies.experiments.overview import Overview
+from studies.experiments.report import REPORTED
+from studies.views.words import percent
+
+_COURSE = ("airplane", "ship", "cifar_2class")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One line of the chart; positions are in per cent of its width.
+
+    Parameters
+    ----------
+    label, note : str
+        What was scored; on what.
+    value, interval : str
+        The accuracy and its 95 % interval in words.
+    kind : {"stage", "final", "reference", "missing"}
+    at, low, high : float or None
+    """
+
+    label: str
+    note: str
+    value: str
+    interval: str
+    kind: str
+    at: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The lines and the ticks of their scale: position and words."""
+
+    stages: list[Stage]
+    ticks: list[tuple[float, str]]
+
+
+def stages(overview: Overview) -> Chart | None:
+    """Return the chart of the winner's scores; None before the first complete trial."""
+    summary = overview.summary
+    scores = summary.scores
+    if scores is None:
+        return None
+    lines: list[tuple[str, str, str, Score | None]] = [
+        ("Found", "best of the search, validation images", "stage", scores.search),
+        ("Confirmed", "fresh seeds and splits", "stage", scores.confirmed),
+        ("Tested", "test images, mean of single networks", "stage", scores.test),
+    ]
+    if scores.corrected is not None:
+        lines.insert(1, ("Corrected", "less what the picking gave", "stage", scores.corrected))
+    if scores.ensemble is not None:
+        n = scores.ensemble.n
+        lines.append(
+            ("Tested as one", f"test images, the {n} networks as one model", "final", scores.ensemble)
+        )
+    if summary.baseline is not None:
+        value = Score(summary.baseline.value, None, None, 1)
+        lines.append(("Baseline", "the report's configuration, in the search", "reference", value))
+        again = [c for c in (summary.confirmation.candidates if summary.confirmation else ()) if c.baseline]
+        if again and again[0].mean is not None:
+            one = again[0]
+            confirmed = Score(one.mean or 0.0, one.low, one.high, one.n)
+            lines.append(("Baseline, confirmed", "fresh seeds and splits", "reference", confirmed))
+    if any(word in summary.data.name.lower() for word in _COURSE):
+        published = Score(REPORTED["best"]["validation_accuracy"], None, None, 1)
+        lines.append(("Published", "the report: best epoch on its test set", "reference", published))
+    known = [x for *_, s in lines if s is not None for x in (s.mean, s.low, s.high) if x is not None]
+    left, right, step = _scale(min(known), max(known))
+
+    def place(x: float | None) -> float | None:
+        return None if x is None else round(100.0 * (x - left) / (right - left), 2)
+
+    n_ticks = round((right - left) / step)
+    return Chart(
+        [
+            Stage(label, note, "not yet", "", "missing")
+            if score is None
+            else Stage(
+                label,
+                note,
+                percent(score.mean),
+                ""
+                if score.low is None or score.high is None
+                else f"{100 * score.low:.1f} to {100 * score.high:.1f}",
+                kind,
+                place(score.mean),
+                place(score.low),
+                place(score.high),
+            )
+            for label, note, kind, score in lines
+        ],
+        [(round(100.0 * i / n_ticks, 2), f"{100 * (left + i * step):g}") for i in range(n_ticks + 1)],
+    )
+
+
+def _within(score: Score) -> str:
+    if score.low is None or score.high is None:
+        return ""
+    return f"{100 * score.low:.1f} to {100 * score.high:.1f}"
+
+
+def _scale(low: float, high: float) -> tuple[float, float, float]:
+    """Return round ends and the step between ticks, all as fractions."""
+    width = max(high - low, 0.02)
+    step = next(s for s in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if width / s <= 5)
+    left, right = int((low - 0.1 * width) / step) * step, (int((high + 0.1 * width) / step) + 1) * step
+    return round(left, 6), round(right, 6), step

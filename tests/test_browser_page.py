@@ -1,0 +1,222 @@
+"""The page in a real browser: it works by mouse and keyboard, wide and narrow, and stays put."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+from browser import chromium, console_errors
+from made import NOW, make_study, more_trials
+from playwright.sync_api import Browser, Page, expect
+from served import HOSTS, running
+
+from studies.dashboard import pages
+from studies.dashboard.serving import application
+from studies.experiments.overview import overview
+from studies.storage.database import connect
+from studies.views.page import render
+
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+WIDE = {"width": 1500, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return written(tmp_path_factory.mktemp("page"), make_study(60, confirmed=True, tested=True))
+
+
+def written(folder: Path, study) -> str:  # type: ignore[no-untyped-def]
+    path = folder / "page.html"
+    path.write_text(render(overview(study, now=NOW)))
+    return path.as_uri()
+
+
+def opened(browser: Browser, address: str, **options: object) -> tuple[Page, list[str]]:
+    page = browser.new_page(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
+    page.set_default_timeout(60_000)
+    errors = console_errors(page)
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]")
+    return page, errors
+
+
+def serious(page: Page) -> list[str]:
+    """Return what axe-core calls serious or critical."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{each['id']}: {each['nodes'][0]['html']}"
+        for each in found["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+def traces(page: Page, figure: str) -> dict[str, list]:  # type: ignore[type-arg]
+    return page.evaluate(
+        """name => Object.fromEntries(document.querySelector(`[data-figure="${name}"]`).data
+            .filter(t => t.name).map(t => [t.name, [...t.x]]))""",
+        figure,
+    )
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1500), ("light", 800), ("dark", 390)])
+def test_the_file_shows_everything_offline_at_any_width(browser, file, scheme, width):
+    size = {"width": width, "height": 900}
+    page, errors = opened(browser, file, viewport=size, color_scheme=scheme, offline=True)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("of the untouched test images")
+    effects = ("effect-batch_size", "effect-learning_rate", "effect-hidden_units")
+    for name in (*effects, "progress-time", "curve-loss"):
+        expect(page.locator(f'[data-figure="{name}"] .main-svg').first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.figure text')].map(t => parseFloat(getComputedStyle(t).fontSize))"
+    )
+    assert min(size for size in sizes if size) >= 12
+    assert serious(page) == []
+    assert errors == []
+    page.close()
+
+
+def test_a_click_in_a_figure_or_a_key_in_the_table_shows_a_trials_curves(browser, file):
+    page, errors = opened(browser, file)
+    best = json.loads(page.locator("#data").text_content())["best"]
+    assert len(traces(page, "effect-batch_size")["best"]) == 1
+    legend = page.locator("#curves-of")
+    expect(legend).to_contain_text(f"best trial {best}")
+    expect(legend).not_to_contain_text("chosen")
+    box = page.locator('[data-figure="progress-trial"] .scatterlayer .trace .points path.point').nth(3)
+    page.mouse.move(*centre(box))
+    page.mouse.click(*centre(box))
+    expect(legend).to_contain_text("chosen trial")
+    assert len(traces(page, "effect-batch_size")["chosen"]) == 1
+    button = page.get_by_role("button", name="Trial 3", exact=True)
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(legend).to_contain_text("chosen trial 3 ")
+    expect(button).to_be_focused()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert page.url.endswith("#trial=3")
+    assert page.locator('[data-figure="curve-loss"] .scatterlayer .trace').count() == 6
+    page.reload()
+    expect(legend).to_contain_text("chosen trial 3 ")  # an address that can be sent to somebody
+    assert errors == []
+    page.close()
+
+
+def zoom(page: Page, figure: str) -> None:
+    """Drag over the middle of a figure."""
+    locator = page.locator(f'[data-figure="{figure}"] .draglayer .nsewdrag')
+    x, y = centre(locator)
+    page.mouse.move(x - 100, y - 50)
+    page.mouse.down()
+    page.mouse.move(x, y + 50, steps=3)
+    page.mouse.move(x + 50, y + 50, steps=3)
+    page.mouse.up()
+
+
+def centre(locator) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+    locator.scroll_into_view_if_needed()
+    box = locator.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_the_table_sorts_and_filters(browser, tmp_path):
+    page, errors = opened(browser, written(tmp_path, make_study(120)))
+    rows = page.locator("#table tbody tr")
+    expect(rows).to_have_count(50)
+    page.get_by_role("button", name="Show all 120").click()
+    expect(rows).to_have_count(120)
+    page.get_by_role("button", name="Accuracy (%)").click()
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("Accuracy")
+    best = json.loads(page.locator("#data").text_content())["best"]
+    expect(rows.first).to_contain_text(str(best))
+    page.get_by_label("Filter").fill("complete accuracy>84 batch_size<=64")
+    expect(page.locator("#filtered")).to_contain_text("of 120")
+    for text in rows.all_text_contents():
+        assert "complete" in text
+    page.get_by_label("Filter").fill("diverged")
+    assert {"diverged" in text for text in rows.all_text_contents()} == {True}
+    page.get_by_label("Filter").fill("nothing<1 such[as(this")
+    expect(rows).to_have_count(0)
+    assert errors == []
+    page.close()
+
+
+def test_the_other_hyperparameters_are_drawn_on_demand(browser, file):
+    page, errors = opened(browser, file)
+    assert page.locator('[data-figure="effect-momentum"] .main-svg').count() == 0
+    page.get_by_text("The other hyperparameters").click()
+    expect(page.locator('[data-figure="effect-momentum"] .main-svg').first).to_be_visible()
+    assert errors == []
+    page.close()
+
+
+def test_a_page_before_the_first_trial_and_one_of_nothing_but_divergence_work(browser, tmp_path):
+    for n, options in ((0, {"running": 2}), (12, {"diverged": 1.0, "first": None})):
+        page, errors = opened(browser, written(tmp_path, make_study(n, **options)))
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert serious(page) == []
+        assert errors == []
+        page.close()
+
+
+def test_names_with_scripts_do_nothing(browser, tmp_path):
+    evil = "</script><script>window.attacked=1</script><img src=x onerror=window.attacked=2>"
+    study = make_study(12, name=evil, data=evil)
+    page, errors = opened(browser, written(tmp_path, study))
+    expect(page.locator(".study strong")).to_have_text(evil)
+    assert page.evaluate("window.attacked") is None
+    assert errors == []
+    page.close()
+
+
+def test_it_prints_in_order_with_all_trials(browser, tmp_path):
+    page, errors = opened(browser, written(tmp_path, make_study(80)), color_scheme="dark")
+    page.pdf(path=tmp_path / "page.pdf", format="A4")
+    assert (tmp_path / "page.pdf").stat().st_size > 50_000
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#table tbody tr").count() == 80
+    expect(page.locator('[data-figure="effect-momentum"] .main-svg').first).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
+    assert errors == []
+    page.close()
+
+
+def test_a_running_sweeps_page_follows_it_without_losing_the_view(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(pages, "_SHARE", 1e9)
+    storage = connect(f"sqlite:///{tmp_path / 'sweep.db'}", create=True)
+    study = make_study(30, storage=storage, asked=60, running=1, now=datetime.now())
+    with running(application(storage, allowed_hosts=HOSTS)) as port:
+        page, errors = opened(browser, f"http://127.0.0.1:{port}/")
+        expect(page.locator(".standing")).to_contain_text("running, 30 of 60, about")
+        page.get_by_label("Filter").fill("complete")
+        page.get_by_role("button", name="Trial 3", exact=True).click()
+        page.get_by_text("The other hyperparameters").click()
+        figure = "document.querySelector('[data-figure=progress-trial]')"
+        zoom(page, "progress-trial")
+        shown = page.evaluate(f"{figure}.layout.xaxis.range")
+        assert shown[1] < 25
+        page.evaluate("window.same = document.querySelector('[data-figure=effect-batch_size]')")
+        page.evaluate("scrollTo(0, 700)")
+        more_trials(study, 4, now=datetime.now())
+        expect(page.locator(".standing")).to_contain_text("running, 34 of 60, about")
+        assert len(json.loads(page.locator("#data").text_content())["rows"]) == 31  # of the page as it came
+        expect(page.get_by_role("button", name="Trial 34", exact=True)).to_have_count(1)
+        assert page.evaluate("scrollY") == 700
+        assert page.get_by_label("Filter").input_value() == "complete"
+        expect(page.locator("#curves-of")).to_contain_text("chosen trial 3 ")
+        assert page.locator("details[open]").count() == 1
+        assert page.evaluate(f"{figure}.layout.xaxis.range") == shown
+        assert page.evaluate("window.same === document.querySelector('[data-figure=effect-batch_size]')")
+        assert errors == []
+        page.close()

@@ -1,0 +1,276 @@
+"""The page as text: what it says at each stage, what it holds, and that no name in it can act."""
+
+import json
+import re
+import shlex
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+from made import NOW, make_study
+
+from studies.commands import main as program
+from studies.experiments.marginal import Panel, Trend
+from studies.experiments.overview import Standing, overview
+from studies.experiments.results import summarise
+from studies.record import attributes
+from studies.views.note import sweep_note
+from studies.views.page import Surroundings, render
+from studies.views.page.assets import inline, inline_policy
+from studies.views.page.stages import stages
+from studies.views.sentences import headline, panel_sentence, standing_sentence, sureness
+
+LIVE = Surroundings(live=True)  # without plotly.js in it
+
+
+class _Text(HTMLParser):
+    """Collects a page's elements and the text outside of scripts and styles."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.words, self._silent = [], [], False
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._silent = tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self._silent = False
+
+    def handle_data(self, data):
+        if not self._silent:
+            self.words.append(data)
+
+
+def read(html):
+    found = _Text()
+    found.feed(html)
+    return found.tags, " ".join(" ".join(found.words).replace("\u00a0", " ").split())
+
+
+def data_of(html):
+    (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    return json.loads(text)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return overview(make_study(60, confirmed=True, tested=True), now=NOW)
+
+
+def test_the_answer_comes_first_and_everything_has_its_place(trained):
+    html = render(trained, LIVE)
+    tags, text = read(html)
+    order = [
+        "of the untouched test images",
+        "stage by stage",
+        "What batch size, learning rate and hidden units do",
+    ]
+    order += [
+        "Progress",
+        "Learning curves",
+        "Confirmation",
+        "What to do next",
+        "All trials",
+        "How this was made",
+    ]
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+    figures = [attrs["data-figure"] for _, attrs in tags if "data-figure" in attrs]
+    assert figures[:3] == ["effect-batch_size", "effect-learning_rate", "effect-hidden_units"]
+    assert {"progress-trial", "progress-time", "curve-loss", "curve-accuracy"} < {*figures}
+    for name, value in trained.summary.params.items():
+        assert f"{name} {value:.3g}" in text if isinstance(value, float) else name in text
+    assert trained.kept.facts.data[:12] in text
+
+
+def test_what_the_figures_show_is_what_the_study_holds(trained):
+    data = data_of(render(trained, LIVE))
+    best, baseline = trained.summary.trial, trained.baseline
+    assert (data["best"], data["baseline"]) == (best, baseline)
+    for name in ("batch_size", "learning_rate", "hidden_units"):
+        traces = {trace.get("name"): trace for trace in data["figures"][f"effect-{name}"]["data"]}
+        assert traces["best"]["customdata"] == [best]
+        assert traces["best"]["x"] == [pytest.approx(trained.summary.params[name], rel=1e-3)]
+        assert traces["best"]["y"] == [pytest.approx(100 * trained.summary.value, abs=0.01)]
+        assert traces["baseline"]["customdata"] == [baseline]
+        drawn = [
+            t for trace in data["figures"][f"effect-{name}"]["data"] for t in trace.get("customdata", [])
+        ]
+        assert {*drawn} == {row.trial for row in trained.rows}  # complete, pruned and diverged ones
+    assert [row[0] for row in data["rows"]] == [row.trial for row in trained.rows]
+    epochs, train_loss, *_ = data["curves"][str(best)]
+    assert len(epochs) == len(train_loss) == 20
+
+
+def test_the_stages_stand_on_one_scale_beside_baseline_and_report(trained):
+    chart = stages(trained)
+    found = {stage.label: stage for stage in chart.stages}
+    assert list(found) == [
+        *("Found", "Confirmed", "Tested", "Tested as one"),
+        *("Baseline", "Baseline, confirmed", "Published"),
+    ]
+    assert found["Tested as one"].value == "86.15 %"
+    assert found["Published"].value == "82.05 %"
+    assert all(0 <= stage.at <= 100 for stage in chart.stages)
+    assert found["Confirmed"].low < found["Confirmed"].at < found["Confirmed"].high
+    elsewhere = overview(make_study(5, data="photos.npz"), now=NOW)
+    assert "Published" not in [stage.label for stage in stages(elsewhere).stages]  # another task
+
+
+def test_the_headline_says_what_is_known_and_how_sure_it_is():
+    said = [
+        (headline(found), sureness(found))
+        for found in (
+            summarise(make_study(0)),
+            summarise(make_study(40)),
+            summarise(make_study(40, confirmed=True)),
+            summarise(make_study(40, confirmed=True, tested=True)),
+        )
+    ]
+    assert said[0] == ("No training has finished yet.", "")
+    assert "validation accuracy in the search, 4.38 points above the course report's" in said[1][0]
+    assert "partly the luckiest" in said[1][1]
+    assert "on fresh seeds" in said[2][0]
+    assert "could not be told apart" in said[2][1]
+    assert "names the class of 86.15 % of the untouched test images correctly" in said[3][0]
+    assert "opened 1 time" in said[3][1]
+
+
+def test_the_note_begins_with_the_sentence_of_the_page():
+    summary = summarise(make_study(20))
+    assert sweep_note(summary).startswith(f"**{headline(summary)}**")
+
+
+def panel(told, behind):
+    grid = [16.0, 32.0, 64.0, 128.0, 256.0]
+    mean = [85.0 - b for b in behind]
+    return Panel("batch_size", 16, 256, True, None, Trend(grid, mean, mean, mean, behind, told))
+
+
+@pytest.mark.parametrize(
+    ("told", "behind", "sentence"),
+    [
+        ([0, 0, 0, 0, 0], [0.1, 0, 0.1, 0.2, 0.3], "Between 16 and 256 no difference can be told."),
+        (
+            [0, 0, 0, 1, 1],
+            [0.1, 0, 0.1, 1.0, 2.04],
+            "Between 16 and 64 no difference can be told; 256 costs about 2 points.",
+        ),
+        (
+            [1, 0, 0, 1, 1],
+            [0.96, 0, 0.1, 1.0, 1.4],
+            "Between 32 and 64 no difference can be told; 256 costs about 1.4 points;"
+            " 16 costs about 1 point.",
+        ),
+        (
+            [1, 1, 0, 1, 1],
+            [3, 2, 0, 2, 3],
+            "Best near 64; 256 costs about 3 points; 16 costs about 3 points.",
+        ),
+        ([0, 1, 0, 0, 0], [0.2, 1, 0, 0.1, 0.1], "Between 64 and 256 no difference can be told."),
+    ],
+)
+def test_a_panel_says_in_words_what_it_shows(told, behind, sentence):
+    assert panel_sentence(panel([bool(t) for t in told], behind)) == sentence
+
+
+def test_what_cannot_be_said_yet_is_not_said():
+    assert panel_sentence(Panel("batch_size", 16, 256, True, None, None)).startswith(
+        "Too few complete trials"
+    )
+
+
+def test_a_real_effect_is_told_and_none_is_not():
+    panels = {p.name: p for p in overview(make_study(100), now=NOW).effects.panels}
+    assert "costs about" in panel_sentence(panels["learning_rate"])  # 4 points at the lower end
+    assert "costs" not in panel_sentence(panels["whitening"])  # it does nothing to these made-up scores
+
+
+@pytest.mark.parametrize(
+    ("standing", "sentence"),
+    [
+        (Standing(37, 100, 2, None, 118.0), "running, 37 of 100, about 2 min left"),
+        (Standing(0, 100, 2, None, None), "running, 0 of 100"),
+        (Standing(37, 100, 2, 600.0, None), "interrupted? 37 of 100, no sign for 10 min 00 s"),
+        (Standing(37, 100, 0, None, None), "stopped, 37 of 100"),
+        (Standing(100, 100, 0, None, None), "finished, 100 trials"),
+        (Standing(7, None, 1, None, None), "running, 7"),
+    ],
+)
+def test_where_a_sweep_stands_is_a_few_words(standing, sentence):
+    assert standing_sentence(standing) == sentence
+
+
+def test_the_time_left_comes_from_the_pace_and_silence_is_noticed():
+    study = make_study(40, asked=100, running=2)
+    found = overview(study, now=NOW).standing
+    assert (found.finished, found.asked, found.running, found.is_running) == (40, 100, 2, True)
+    assert found.seconds_left == pytest.approx(6 * 60, rel=0.1)
+    later = overview(study, now=NOW + timedelta(hours=1)).standing
+    assert not later.is_running
+    assert later.silent == pytest.approx(3600, abs=60)
+
+
+def test_every_command_on_the_page_is_understood(trained):
+    for shown in (trained, overview(make_study(30, asked=50), now=NOW)):
+        html = render(shown, replace(LIVE, options=" --study 'two words'"))
+        typed = [unescape(line) for line in re.findall(r'data-copy="([^"]*)"', html)]
+        assert any("--trials" in line for line in typed)
+        for line in typed:
+            assert line.startswith("python sweep.py")
+            assert line.endswith("--study 'two words'")
+            call, _ = program.read(shlex.split(line)[2:])
+            assert callable(call)
+
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}\u2028"
+
+
+def test_names_are_text_wherever_they_stand():
+    study = make_study(30, name=EVIL, data=EVIL, confirmed=True)
+    for around in (LIVE, Surroundings(studies=[(EVIL, "/?study=x")], dashboard="/dashboard")):
+        tags, text = read(render(overview(study, now=NOW), around))
+        assert ["img", "x"] not in [[tag, attrs.get("src")] for tag, attrs in tags]
+        scripts = [attrs for tag, attrs in tags if tag == "script"]
+        assert len(scripts) == 4  # plotly.js, ours, the data
+        assert not any(name.startswith("on") or name == "style" for _, attrs in tags for name in attrs)
+        assert "<script>alert(1)</script>" in text
+        assert "{{ 7*7 }}" in text
+
+
+def test_the_page_in_one_file_needs_nothing_else_and_allows_nothing_else(trained):
+    html = render(trained)
+    tags, _ = read(html)
+    assert not [attrs for _, attrs in tags if attrs.get("src")]
+    links = [attrs["href"] for _, attrs in tags if attrs.get("href")]
+    assert [link for link in links if not link.startswith(("#", "data:"))] == []
+    (policy,) = [a["content"] for _, a in tags if a.get("http-equiv") == "Content-Security-Policy"]
+    assert "unsafe" not in policy
+    names = ("plotly.js", "table.js", "page.js")
+    assert policy == inline_policy([inline(name) for name in names], [inline("page.css")])
+
+
+def test_a_thousand_trials_fit_into_six_megabytes():
+    html = render(overview(make_study(1000, confirmed=True), now=NOW))
+    assert len(html.encode()) < 6_000_000
+    assert len(data_of(html)["rows"]) == 1000
+
+
+def test_the_command_writes_the_page_and_says_so(tmp_path, monkeypatch, capsys):
+    from studies.storage.database import connect
+
+    monkeypatch.chdir(tmp_path)
+    study = make_study(12, storage=connect("sqlite:///sweep.db", create=True))
+    assert program.main(["export", "page.html"]) == 0
+    assert capsys.readouterr().out == "Written: page.html\n"
+    html = (tmp_path / "page.html").read_text()
+    assert len(data_of(html)["rows"]) == 12
+    assert "python sweep.py confirm" in html
+    assert program.main(["export", "page.doc"]) == 2
+    assert (
+        "page.doc has none of the endings that can be written: choose one of .html" in capsys.readouterr().err
+    )
+    assert attributes(study)["asked"]["trials"] == 12
