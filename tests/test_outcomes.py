@@ -92,3 +92,12 @@ def test_the_corrected_score_is_right_where_the_found_one_flatters(
     assert np.mean(flattery) > 0.004
     assert abs(np.mean(error)) < 0.002
     assert np.mean(~np.array(held)) <= at_most(0.05, 60)
+
+
+def test_a_corrected_score_stays_a_share_where_few_images_are_all_right() -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        right = rng.random((8, 32)) < 0.5
+        right[3] = True
+        score = corrected_score(right, seed=seed)
+        assert 0.0 <= score.low <= score.mean <= score.high <= 1.0

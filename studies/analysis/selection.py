@@ -53,6 +53,6 @@ def corrected_score(right: NDArray[np.bool_], *, noise: float = 0.0, seed: int =
     truly = max(0.0, spread - float(luck.var(axis=0).mean()))
     truth = middle + (scores - middle) * np.sqrt(truly / spread if spread else 0.0)
     picked = luck[np.arange(_DRAWS), (truth + luck).argmax(axis=1)]
-    mean = float(scores[winner] - picked.mean())
+    mean = min(1.0, max(0.0, float(scores[winner] - picked.mean())))  # of few draws it may lie beyond
     half = float(ndtri(0.975) * np.sqrt(mean * (1.0 - mean) / n + noise**2))
     return Score(mean, max(0.0, mean - half), min(1.0, mean + half), n_trials)
