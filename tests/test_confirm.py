@@ -11,7 +11,7 @@ from scripted import Scripted, ScriptedEpochs, noisy
 from searched import printed
 
 from fcnet.data import Split, shared_split
-from fcnet.data.split import holdout_rows
+from fcnet.data.holdout import holdout_rows
 from fcnet.errors import Diverged, UserError
 from fcnet.hyperparameters import Hyperparameters
 from studies.api import confirm
@@ -249,3 +249,9 @@ def test_the_progress_foresees_every_seed_of_all_that_race(world):
     confirm(world.study, top=2, n_seeds=4, backend=backend, show=seen.append)
     assert max(progress.total for progress in seen) == 12
     assert (seen[-1].finished, seen[-1].total) == (12, 12)
+
+
+def test_nobody_is_trained_further_when_one_alone_can_win(world):
+    found, _ = world.confirm({4: 0.90, 3: 0.60, 0: 0.60}, n_seeds=6)
+    assert (found.verdict, found.winner) == ("beats", 4)
+    assert 2 <= len(found.seeds) < 6

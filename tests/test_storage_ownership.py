@@ -169,10 +169,10 @@ def test_a_failing_trial_is_retried_a_few_times(storage, study, coordinator):
         trial = coordinator.ask(always)
         assert trial.suggest_float("x", 0, 1) == 0.5
         assert trial.user_attrs["seed"] == 3
-        successor = coordinator.requeue(trial.number, "a worker died")
+        successor = coordinator.requeue(trial.number, "the worker died")
         assert successor == (attempt + 1 if attempt < MAX_RETRIES else None)
     assert states(study) == ["FAIL"] * (MAX_RETRIES + 1)
-    assert {trial.user_attrs["reason"] for trial in study.trials} == {"a worker died"}
+    assert {trial.user_attrs["reason"] for trial in study.trials} == {"the worker died"}
 
 
 def test_interruptions_are_no_failures(storage, study, coordinator):
