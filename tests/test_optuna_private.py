@@ -1,4 +1,4 @@
-"""The private names of Optuna that the program uses: each is listed with its reason and exists.
+"""The private names of Optuna and argparse that are used: each is listed with its reason and exists.
 
 Optuna may change them in any release, which is why `pyproject.toml` bounds its version.
 """
@@ -30,6 +30,9 @@ USED = {
     "_CachedStorage": ("optuna.storages", "a study hides the storage that it was opened with behind it"),
     "_backend": ("optuna.storages._cached_storage", "the storage behind the cache"),
     "_study_id": ("optuna.study.study", "storages name studies by it"),
+    "_actions": ("argparse", "name every option of a parser for the completion"),
+    "_option_string_actions": ("argparse", "find an option by its name, as argparse itself does"),
+    "_AppendAction": ("argparse", "tell an option that may be given several times"),
     "_trial_id": ("optuna.trial._frozen", "storages and the dashboard name trials by it"),
 }
 

@@ -16,6 +16,7 @@ from fcnet.errors import UserError
 from studies.commands.main import main
 from studies.execution.local import InProcess
 from studies.experiments.tables import Table, epochs_table, trials_table
+from studies.record import attributes
 from studies.views.tables import write_table
 
 ENDINGS = (".csv", ".json", ".parquet")
@@ -159,6 +160,6 @@ def test_a_missing_package_is_named(searched, tmp_path, monkeypatch):
 
 def test_a_study_without_trials_is_a_file_of_names(opened, tmp_path):
     _, study = opened
-    assert study.user_attrs["facts"] == facts().as_kept()
+    assert attributes(study)["facts"] == facts().as_kept()
     write_table(epochs_table(study), tmp_path / "epochs.csv")
     assert (tmp_path / "epochs.csv").read_text().startswith("number,state,epoch,objective,")

@@ -83,13 +83,13 @@ def _zsh() -> str:
 
 
 def _fish() -> str:
-    from studies.commands.main import _module, _sentence
+    from studies.commands.main import module_of, sentence_of
 
     lines = [f"# fish: {program.SCRIPT} completion fish | source"]
     start = f"complete -c {program.SCRIPT}"
     for name, options in _words().items():
         lines.append(
-            f"{start} -n __fish_use_subcommand -f -a {name} -d {shlex.quote(_sentence(_module(name)))}"
+            f"{start} -n __fish_use_subcommand -f -a {name} -d {shlex.quote(sentence_of(module_of(name)))}"
         )
         seen = f"-n '__fish_seen_subcommand_from {name}'"
         if name == "run":

@@ -69,7 +69,7 @@ def read(words: Sequence[str]) -> tuple[Callable[[], int], bool]:
     if name not in COMMANDS:
         known = ", ".join(map(repr, COMMANDS))
         Parser(prog=program.command()).error(f"there is no command {name!r} (choose from {known})")
-    module, parser = _module(name), make_parser(name, plain=not named)
+    module, parser = module_of(name), make_parser(name, plain=not named)
     given = words[1:] if named else words
     found = parser.parse_args(given)
     if (path := config.find(found.config)) is not None:
@@ -92,11 +92,11 @@ def read(words: Sequence[str]) -> tuple[Callable[[], int], bool]:
 
 def make_parser(name: str, *, plain: bool = False) -> Parser:
     """Return the parser of a command; a plain sweep's shows the other commands as well."""
-    module = _module(name)
+    module = module_of(name)
     if plain:
         parser: Parser = _PlainParser(program.command())
     else:
-        parser = Parser(prog=program.command(name), description=_sentence(module))
+        parser = Parser(prog=program.command(name), description=sentence_of(module))
     add_options(parser, module.Options)
     parser.add_argument(
         "--debug", action="store_true", help="show the traceback behind the sentence of an error"
@@ -133,7 +133,7 @@ class _PlainParser(Parser):
         width = max(40, shutil.get_terminal_size().columns - 2)
         lines = [
             textwrap.fill(
-                _sentence(_module(name)),
+                sentence_of(module_of(name)),
                 width,
                 initial_indent=f"  {name:<12}",
                 subsequent_indent=" " * 14,
@@ -163,11 +163,13 @@ def _versions() -> str:
     return ", ".join(found)
 
 
-def _module(name: str) -> ModuleType:
+def module_of(name: str) -> ModuleType:
+    """Return the module of a command."""
     return importlib.import_module(f"studies.commands.{name}")
 
 
-def _sentence(module: ModuleType) -> str:
+def sentence_of(module: ModuleType) -> str:
+    """Return what a command does, as its module says."""
     return (module.__doc__ or "").splitlines()[0]
 
 
