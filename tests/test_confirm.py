@@ -110,9 +110,8 @@ def test_candidates_are_distinct_configurations_and_the_baseline(world):
         ),
         ({4: 0.84, 3: 0.84, 0: 0.84}, 0.001, 5, " tie ", "tie within 0.8 points: any is fine"),
         ({4: 0.85, 3: 0.84, 0: 0.83}, 0.005, 2, "Not enough trainings", "more of each would tell"),
-        ({4: 0.84, 3: 0.84, 0: 0.84}, 0.06, 5, "cannot tell", "however many trainings"),
     ],
-    ids=["beats", "tie", "more seeds", "never"],
+    ids=["beats", "tie", "more seeds"],
 )
 def test_each_verdict_where_it_belongs(world, quality, spread, n_seeds, words, sentence):
     found, _ = world.confirm(quality, spread=spread, n_seeds=n_seeds, seconds=lambda job: 2.0)

@@ -34,6 +34,7 @@ def compare(
     diverged: Sequence[int] | None = None,
     costs: Sequence[float] | None = None,
     margin: float = MARGIN,
+    racing: NDArray[np.bool_] | None = None,
     look: int = 1,
 ) -> Verdict:
     """Judge candidates that were trained on the same seeds and divisions.
@@ -59,6 +60,8 @@ def compare(
         Cost of training each candidate, say in seconds, to name the cheapest of a tie.
     margin : float, default=MARGIN
         Difference that is negligible, see `margin_of`.
+    racing : ndarray of bool, shape (n_candidates,), optional
+        Who is still in the race, see `still_in_the_race`; by default all that were always trained.
     look : int, default=1
         Number of this verdict in its study's ledger. Each later look has a smaller share of `ALPHA`, see
         `level`, which is shown as a larger p-value.
@@ -74,14 +77,15 @@ def compare(
         raise ValueError(f"outcomes holds {n} trainings of each candidate, but it must be at least two")
     trained = np.isfinite(outcomes.accuracies())
     broken = np.zeros(len(trained), dtype=int) if diverged is None else np.asarray(diverged, dtype=int)
-    racing = np.flatnonzero(trained.all(axis=1) & (broken == 0))
-    if not racing.size:
+    lasting = trained.all(axis=1) if racing is None else trained.all(axis=1) & racing
+    candidates = np.flatnonzero(lasting & (broken == 0))
+    if not candidates.size:
         raise ValueError("no candidate in outcomes was trained on every seed without diverging")
     price = np.zeros(len(trained)) if costs is None else np.asarray(costs, dtype=float)
     means = outcomes.right.mean(axis=1, dtype=np.float64)
-    ranked = sorted(racing, key=lambda i: (-means[i], price[i], i))
+    ranked = sorted(candidates, key=lambda i: (-means[i], price[i], i))
     winner, others = int(ranked[0]), [int(i) for i in ranked[1:]]
-    gone = np.flatnonzero(~trained.all(axis=1) & (broken == 0))
+    gone = np.flatnonzero(~lasting & (broken == 0))
     left = {int(i): _lead(outcomes, winner, int(i)) for i in gone}
     found = [difference(outcomes, winner, i) for i in others]
     p = holm([p_value(e) for e in found]) * (ALPHA / level(look))

@@ -27,7 +27,7 @@ _SHARE = 0.1  # of the time may go into drawing, on a machine that is there for 
 Header = tuple[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Drawn:
     """A page as it was drawn last."""
 

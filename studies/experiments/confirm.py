@@ -154,6 +154,7 @@ class Confirm(Experiment[Confirmation]):
             diverged=broken,
             costs=costs,
             margin=margin_of(judged_by),
+            racing=racing if self._is_decided(racing) else None,
             look=looks.index(look) + 1,
         )
         report = baseline_trial(self.chosen)
