@@ -158,7 +158,8 @@ def trainings_needed(
     """
     n = np.arange(2.0, MAX_TRAININGS + 1.0)
     error = np.sqrt(evidence.after(n))
-    lead = abs(evidence.mean)
+    # A difference that was measured is larger than the true one by its own error: E(mean²) = D² + variance.
+    lead = float(np.sqrt(max(0.0, evidence.mean**2 - evidence.variance)))
     to_beat = stdtrit(n - 1, power) - stdtrit(n - 1, level(look) / 2)
     # Equal candidates may fail on either side of zero: each side fails with half of the remaining chance.
     to_tie = stdtrit(n - 1, (1 + power) / 2) - stdtrit(n - 1, level(look))
