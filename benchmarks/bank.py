@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import describe
 from fcnet import Hyperparameters, Training, load
-from fcnet.data.split import FOLDS, holdout_rows
+from fcnet.data.holdout import FOLDS, holdout_rows
 from fcnet.errors import Diverged
 
 _BASE = Hyperparameters(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bank import CONFIGURATIONS
-from fcnet.data.split import FOLDS
+from fcnet.data.holdout import FOLDS
 from studies.analysis.budget import MARGIN
 from studies.analysis.decisions import MAX_TRAININGS, compare, still_in_the_race, trainings_needed
 from studies.analysis.outcomes import Outcomes, difference
