@@ -44,7 +44,10 @@ def test_the_test_score_of_another_configuration_is_not_the_winners(world):
 def test_after_a_tie_the_winner_is_the_cheapest_that_the_verdict_names(world):
     cost = {4: 9.0, 3: 1.0, 0: 5.0}
     found, _ = world.confirm(
-        {4: 0.842, 3: 0.84, 0: 0.84}, n_seeds=5, seconds=lambda job: cost[world.numbers[job.hyperparameters]]
+        {4: 0.842, 3: 0.84, 0: 0.84},
+        spread=0.002,
+        n_seeds=5,
+        seconds=lambda job: cost[world.numbers[job.hyperparameters]],
     )
     assert (found.verdict, found.winner, found.cheapest) == ("tie", 4, 3)
     winner, ground = winner_of(world.study)
