@@ -264,3 +264,16 @@ def test_nothing_in_the_cache_is_unpickled(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be used"):
         Split.open(path)
     assert (tmp_path / "folder").exists()
+
+
+def test_the_same_values_as_rows_and_as_images_are_two_splits(cache: Path) -> None:
+    from fcnet import Dataset
+
+    images, labels = np.random.default_rng(0).normal(size=(60, 24)).astype(np.float32), np.arange(60) % 2
+    plain, shaped = (
+        Dataset.from_arrays(x[:50], labels[:50], x[50:], labels[50:])
+        for x in (images, images.reshape(60, 4, 6))
+    )
+    assert plain.fingerprint == shaped.fingerprint
+    assert Split.open(shared_split(plain)).image_shape is None
+    assert Split.open(shared_split(shaped)).image_shape == (4, 6)

@@ -81,7 +81,8 @@ def test_only_the_final_train_uses_the_door():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr in ("open_test", "_test"):
                 uses.setdefault(node.attr, set()).add(str(path.relative_to(ROOT)))
-    assert uses["open_test"] == {"fcnet/data/dataset.py", "studies/experiments/train.py"}
+    rows_alone = "fcnet/data/unseen.py"  # to predict: no label is looked at
+    assert uses["open_test"] == {"fcnet/data/dataset.py", rows_alone, "studies/experiments/train.py"}
     assert uses["_test"] == {"fcnet/data/dataset.py"}
 
 
@@ -203,7 +204,7 @@ def test_too_few_trials_have_no_importances(url, images):
 def test_a_winner_at_an_edge_is_told_the_option_and_one_in_the_middle_is_not(url, images):
     study, _ = run(url, images, Scripted(lambda _: 0.8), trials=1, pruner="none")
     first = study.get_trials()[0]
-    middle = {**first.params, "batch_size": 64, "learning_rate": 0.005}
+    middle = {**first.params, "batch_size": 8, "learning_rate": 0.005}
     study.add_trial(optuna.trial.create_trial(params=middle, distributions=first.distributions, value=0.85))
     assert "Edge:" not in printed(study)
     edge = {**middle, "learning_rate": 0.1}

@@ -128,7 +128,7 @@ def test_help_without_a_command_shows_a_sweeps_options_and_then_the_commands(cap
     assert "--version" in text
     commands = text[text.index("python sweep.py COMMAND --help") :]
     for name in main.COMMANDS:
-        assert f"{name} {main._sentence(main._module(name))}" in commands
+        assert f"{name} {main.sentence_of(main.module_of(name))}" in commands
     with pytest.raises(SystemExit, match="0"):
         main.main(["run", "--help"])
     text = capsys.readouterr().out

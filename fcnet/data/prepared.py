@@ -51,8 +51,11 @@ def shared_split(
         If neither the cache nor the temporary folder can hold the data.
     """
     part = f"{seed}.{fold}" if fold else f"{seed}"
-    form = "" if dataset.form is None else f"-{zlib.crc32(form_text(dataset.form).encode()):08x}"
-    name = f"{dataset.fingerprint}-{protocol}-{part}-{n_axes}{form}-v{FORMAT}"
+    # The same values are other data as images, which have mirror images, or from another form of file.
+    seen = str(dataset.image_shape) if dataset.are_images else ""
+    seen += "" if dataset.form is None else form_text(dataset.form)
+    kind = f"-{zlib.crc32(seen.encode()):08x}" if seen else ""
+    name = f"{dataset.fingerprint}-{protocol}-{part}-{n_axes}{kind}-v{FORMAT}"
     cache = platformdirs.user_cache_path("fcnet") / "splits"
     ready = cache / name
     if _usable(ready):

@@ -231,6 +231,10 @@ def advise(study: Study) -> Advice:
     kept, trials = record.read(study), study.get_trials(deepcopy=False)
     best, noise = best_trial(trials), noise_of(trials, kept.confirmation)
     found = [] if best is None else edges(best.params, axes(within(best.distributions, kept.facts.space)))
+    most = None if best is None else getattr(best.distributions.get("components"), "high", None)
+    found = [
+        e for e in found if (e.name, best and best.params[e.name]) != ("components", most)
+    ]  # all are used
     return Advice(
         warnings=[edge.sentence() for edge in found],
         wider=_wider(kept, trials, {edge.name: edge.wider for edge in found}) if found else [],

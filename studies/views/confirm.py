@@ -18,7 +18,7 @@ def print_confirmation(console: Console, found: Confirmation, summary: Summary, 
         f"Confirmation of study {escape(found.study)}: {count(len(found.candidates), 'configuration')},"
         f" {count(len(found.seeds), 'fresh training')} each, on folds of the development images"
     )
-    rows = table("candidate", "search", "confirmed", "95 % interval", "std", "trainings", "seconds")
+    rows = table("candidate", "search", "confirmed", "95 % interval", "std", "n", "s")
     for candidate in sorted(found.candidates, key=lambda c: -(c.mean or 0.0)):
         rows.add_row(
             f"trial {candidate.trial}" + (" (baseline)" if candidate.baseline else ""),
