@@ -183,7 +183,7 @@ def test_the_marginal_view_needs_a_sweep(tmp_path):
 
 
 def test_the_command_answers_goes_on_after_a_kill_and_repeats_nothing(start, sweep, images, tmp_path):
-    command = ("effects", "--seeds", 2, "--data", images, "--epochs", 30, "--workers", 2)
+    command = ("effects", "--seeds", 2, "--data", images, "--epochs", 120, "--workers", 2)
     running = start(*command)
     running.until("5/26")
     running.kill()

@@ -128,18 +128,18 @@ def test_a_signal_ends_the_final_training_with_a_sentence(start, sweep, images, 
 
 
 @pytest.mark.parametrize(
-    ("command", "study"), [(("train",), "sweep-train-0"), (("report", "--epochs", 200), "sweep-report")]
+    ("command", "study"), [(("train",), "sweep-train-0"), (("report", "--epochs", 600), "sweep-report")]
 )
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_final_and_report_trainings_go_on_and_nothing_is_trained_twice(
     start, sweep, images, tmp_path, command, study, number
 ):
-    sweep("--trials", 1, "--data", images, "--epochs", 200, "--workers", 1)
+    sweep("--trials", 1, "--data", images, "--epochs", 600, "--workers", 1)
     data = ("--data", images) if command[0] == "report" else ()
     words = (*command, "--seeds", 4, "--workers", 1, "--format", "json", *data)
     running = start(*words)
     for _ in range(2):  # a fifth, two fifths: the first of four trainings is done
-        running.until(" of 800 epochs")
+        running.until(" of 2400 epochs")
     os.killpg(running.process.pid, number)
     running.end()
     before = finished(trials_of(tmp_path, study))

@@ -186,7 +186,7 @@ def test_a_long_title_is_broken_rather_than_cut_off() -> None:
     assert " ".join(lines).endswith(label)
     short = effects_figure(effects_info(sweep(3))).layout
     assert "<br>" not in short.title.text
-    assert (short.margin.t, layout.margin.t) == (51, 68)
+    assert (short.margin.t, layout.margin.t) == (57, 74)
 
 
 def test_ticks_are_plain_numbers() -> None:

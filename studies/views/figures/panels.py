@@ -14,7 +14,7 @@ INK, GREY, GOLD = "#2d3748", "#8a96a8", "#d69e2e"
 BLUE, RUST, GOLD_RGB = "43,108,176", "192,86,33", "214,158,46"  # as lines and, thinned, as bands
 
 _LINE = 94  # characters of a title that fit on half a page
-_TOOLBAR = 26  # pixels at the top that belong to the toolbar of a figure
+_TOOLBAR = 32  # pixels at the top that belong to the toolbar of a figure
 _GAP = 0.04  # between two panels, as a share of the figure's width
 
 
