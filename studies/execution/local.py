@@ -88,10 +88,9 @@ class ProcessPool:
         Seconds of silence after which a worker is taken for hung.
     """
 
-    ahead = 1
-
     def __init__(self, slots: int, *, epoch_limit: float = EPOCH_LIMIT_SECONDS) -> None:
         self.slots = slots
+        self.ahead = 1 if slots > 1 else 0  # with one worker the same seed finds the same trials
         self._epoch_limit = epoch_limit
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         for _ in range(slots):
