@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import ThreadpoolController
 
 from fcnet.data import Normalisation, Part, Split
 from fcnet.data.checks import as_rows, shape_of_image
@@ -21,6 +20,7 @@ from fcnet.hyperparameters import Hyperparameters
 from fcnet.inputs import Array, Axes, n_axes
 from fcnet.model import Model
 from fcnet.network import Network
+from fcnet.threads import one_blas_thread
 from fcnet.trainer import Training
 
 # What a network's parameters depend on in shape and meaning: training goes on with these only.
@@ -241,7 +241,7 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         split = Split(part, None, normalisation, names, "", "final", seed, shape, axes=axes)
         split = split.principal(n_axes(h, rows.shape[1]))
         try:
-            with ThreadpoolController().limit(limits=1, user_api="blas"):  # threads would wait for each other
+            with one_blas_thread():
                 training = Training(split, h, epochs=int(epochs), seed=seed, start=inner)
                 losses = [metrics.objective for metrics in training]
         except Diverged as error:

@@ -6,6 +6,7 @@ import sqlite3
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: tests that train share the cores
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every run of the command compiles its modules again
+os.environ.setdefault("PYTHONFAULTHANDLER", "1")  # where a process crashed, its threads say where they were
 
 import signal
 import subprocess

@@ -138,6 +138,7 @@ class ImageForm(Struct, frozen=True, tag="images"):
 
 
 Form = TableForm | ImageForm
+msgspec.json.Decoder(Form)  # learns the kinds now: msgspec crashes where two threads do so at once
 
 
 def form_text(form: Form) -> str:

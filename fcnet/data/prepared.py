@@ -10,13 +10,13 @@ import zlib
 from pathlib import Path
 
 import platformdirs
-from threadpoolctl import threadpool_limits
 
 from fcnet.data.dataset import Dataset
 from fcnet.data.form import form_text
 from fcnet.data.holding import drop, flush_folder, hold
 from fcnet.data.split import ABOUT, FORMAT, Split
 from fcnet.errors import UserError
+from fcnet.threads import one_blas_thread
 
 KEPT = 8  # prepared folders in the cache, or all in use; one of 10,000 images of 3,072 values takes 123 MB
 _ABANDONED_SECONDS = 3600.0  # a temporary folder that old belongs to a process that was killed
@@ -63,7 +63,7 @@ def shared_split(
             os.utime(ready)  # the cache drops what was not used for longest
             _keep(ready)
             return ready
-    with threadpool_limits(1):  # the same bits whatever the number of cores
+    with one_blas_thread():
         split = dataset.split(protocol, seed=seed, fold=fold).principal(n_axes)
     try:
         cache.mkdir(parents=True, exist_ok=True)

@@ -13,11 +13,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from fcnet.data import Split
 from fcnet.errors import Diverged, UserError
 from fcnet.metrics import EpochMetrics
+from fcnet.threads import one_blas_thread
 from studies.execution.backend import EPOCH_LIMIT_SECONDS, Job, RunningTraining, TrainingFailed, WorkerLost
 from studies.execution.environment import environment
 from studies.execution.signals import kept_from_children
@@ -35,7 +35,7 @@ class InProcess:
     @contextlib.contextmanager
     def train(self, job: Job) -> Iterator[RunningTraining]:
         """Train in this process on one BLAS thread."""
-        with threadpool_limits(1):
+        with one_blas_thread():
             yield LocalTraining(job, Split.open(job.split))
 
     def close(self) -> None:
@@ -246,7 +246,7 @@ def _work(connection: Connection) -> None:
     # Ctrl-C reaches the whole console where there are no process groups; the coordinator decides about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     split: tuple[Path, Split] | None = None
-    with threadpool_limits(1), contextlib.suppress(EOFError, OSError):
+    with one_blas_thread(), contextlib.suppress(EOFError, OSError):
         while True:
             job = connection.recv()
             if job == _STOP:  # of a training that ended meanwhile

@@ -12,6 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fcnet.errors import UserError
+from fcnet.threads import one_blas_thread
 from studies.execution.backend import Backend, BackendLost, TrainingFailed, WorkerLost
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.execution.progress import Progress
@@ -100,7 +101,7 @@ class Runner:
         self._trials_before = sum(t.state in FINISHED for t in self.study.get_trials(deepcopy=False))
         threads: list[threading.Thread] = []
         # Whatever waits for the database, publishing in this thread too, waits no longer after a signal.
-        with _quick_threads(), noted(self.coordinator.give_up) as signalled:
+        with _quick_threads(), one_blas_thread(), noted(self.coordinator.give_up) as signalled:
             try:
                 self._watch(threads, signalled)
             finally:

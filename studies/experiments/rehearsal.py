@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import ThreadpoolController
-
 from fcnet.data import Dataset
 from fcnet.errors import Diverged
+from fcnet.threads import one_blas_thread
 from fcnet.trainer import Training
 from studies.execution.experiment import FINISHED
 from studies.experiments.search import Plan, Search, prepared
@@ -107,7 +106,7 @@ def _measure(dataset: Dataset, experiment: Search) -> tuple[tuple[int, int], flo
     """Return the number of training and validation rows, and the seconds of an epoch."""
     split = dataset.split()
     rows = len(split.train.labels), 0 if split.validation is None else len(split.validation.labels)
-    with ThreadpoolController().limit(limits=1, user_api="blas"):  # as in a worker
+    with one_blas_thread():  # as in a worker
         training = Training(split, centre(experiment.searched), epochs=2, seed=0)
         try:
             start = time.perf_counter()

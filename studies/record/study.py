@@ -166,6 +166,10 @@ def write_attribute(study: Study, key: str, value: Any) -> None:
     study._storage.set_study_system_attr(study._study_id, key_of(key), value)
 
 
+for _kind in (Facts, Source, Opening, Confirmation, Final, Asked):
+    msgspec.json.Decoder(_kind)  # learns the kind now: msgspec crashes where two threads do so at once
+
+
 def read(study: Study) -> Kept:
     """Read and check what a study keeps.
 

@@ -153,6 +153,8 @@ def trained(trial: FrozenTrial) -> Trained | None:
 
 # Version 0.1.0 kept seven figures of an epoch; there are eight.
 _Row = Annotated[list[float], Meta(min_length=7, max_length=8)]
+for _kind in (_Row, Wish, Trained):
+    msgspec.json.Decoder(_kind)  # learns the kind now: msgspec crashes where two threads do so at once
 
 
 def _epoch(row: list[float]) -> EpochMetrics:
