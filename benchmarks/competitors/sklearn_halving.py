@@ -92,11 +92,12 @@ def test(folder: Path, configuration: dict[str, Any], seeds: list[int]) -> list[
         np.load(folder / f"{kind}_{part}.npy") for part in ("development", "test") for kind in "xy"
     )
     given = {name: value for name, value in configuration.items() if "__" in name}
+    given["net__max_iter"] = EPOCHS  # the resource that the halving gave out
     found = []
     with threadpool_limits(1):
         for seed in seeds:
             fitted = estimator(any(name.startswith("pca") for name in given))
-            fitted.set_params(**given, net__max_iter=EPOCHS, net__random_state=seed).fit(x, y)
+            fitted.set_params(**given, net__random_state=seed).fit(x, y)
             found.append(float(fitted.score(x_test, y_test)))
     return found
 

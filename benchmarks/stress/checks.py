@@ -33,12 +33,15 @@ class Checks:
         Finished trials that the commands which succeeded want of each study.
     openings : int
         Openings of the test set that they account for.
+    database : str, default="sweep.db"
+        The name of its file.
     """
 
     folder: Path
     problems: list[str] = field(default_factory=list)
     wanted: Counter[str] = field(default_factory=Counter)
     openings: int = 0
+    database: str = "sweep.db"
     _finished: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
     _trained: Counter[Any] = field(default_factory=Counter)  # when the last command succeeded
     _last_final: tuple[int, int] = (-1, 0)  # trial and seeds of the last final training
@@ -82,9 +85,9 @@ class Checks:
         for model in [*self.folder.glob("models/*/*.safetensors"), *self.folder.glob("artifacts/*")]:
             if model.read_bytes()[8:10] == b'{"' and not _loads(model):
                 self.problems.append(f"{model.name} is visible and does not load")
-        if not (self.folder / "sweep.db").exists():
+        if not (self.folder / self.database).exists():
             return
-        with sqlite3.connect(self.folder / "sweep.db") as connection:
+        with sqlite3.connect(self.folder / self.database) as connection:
             verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
         if verdict != "ok":
             self.problems.append(f"integrity check: {verdict}")
@@ -152,7 +155,7 @@ class Checks:
     def _studies(self) -> Iterator[dict[str, Study]]:
         """Read all studies with Optuna alone; none where there is no database yet."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        storage = optuna.storages.RDBStorage(f"sqlite:///{self.folder}/sweep.db")
+        storage = optuna.storages.RDBStorage(f"sqlite:///{self.folder / self.database}")
         try:
             names = optuna.get_all_study_names(storage)
             yield {name: optuna.load_study(study_name=name, storage=storage) for name in names}

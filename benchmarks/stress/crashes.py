@@ -1,0 +1,277 @@
+"""Break every call by which the program leaves something behind, one at a time; go on; check.
+
+``python -m benchmarks.stress.crashes --minutes 60`` counts the calls of a short sweep, a confirmation, a
+final training, an export and a copy that open for writing, write, sync, rename, link, unlink or send, then
+runs the command once for each call and each way in which that call can break: the process is killed there,
+the disk errs (EIO), a signal interrupts (EINTR), half is written, the disk is full from there on. The
+coordinator's calls and those of its worker count alike. The same command then goes on undisturbed and must
+succeed, and `benchmarks.stress.checks` holds what must be right. It needs a C compiler (cc) and exits with 1
+if anything is wrong.
+"""
+
+import argparse
+import copy
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import describe
+from benchmarks.stress.chaos import processes, write_images
+from benchmarks.stress.checks import Checks
+
+HERE = Path(__file__).resolve().parent
+WRITES = {"write", "pwrite", "writev", "fwrite"}
+NEED_ROOM = {*WRITES, "open", "fsync", "fdatasync", "ftruncate", "rename", "link", "mkdir"}
+WAYS = {  # what each way can break
+    "kill": {*NEED_ROOM, "unlink", "rmdir", "send", "sendmsg"},
+    "eio": {*NEED_ROOM, "unlink", "rmdir"},
+    "eintr": {*WRITES, "open", "send", "fsync", "fdatasync"},
+    "short": {*WRITES, "send"},
+    "full": NEED_ROOM,
+}
+STEPS = ("run", "confirm", "train", "export", "copy")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One call of one process of one command, and how it breaks."""
+
+    step: str
+    role: str
+    way: str
+    at: int
+    call: str
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"{self.step}, {self.role}, {self.way} at call {self.at} ({self.call})"
+
+
+class Program:
+    """The preloaded program; one for each thread that runs commands."""
+
+    def __init__(self, shim: Path) -> None:
+        environment = os.environ | {
+            "LD_PRELOAD": str(shim),
+            "FAULTS_WAIT": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "preloaded.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def run(self, folder: Path, words: Sequence[str], **faults: object) -> tuple[int, str]:
+        """Run a command in a folder; return its exit code and all that it said."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        environment = {
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "TMPDIR": str(folder / "tmp"),
+            **{f"FAULTS_{name.upper()}": str(value) for name, value in faults.items()},
+        }
+        asked = {"folder": str(folder), "words": list(words), "environment": environment}
+        print(json.dumps(asked), file=self._process.stdin, flush=True)
+        stuck = threading.Timer(120, self._kill, [folder])
+        stuck.start()
+        code = int(self._process.stdout.readline())
+        stuck.cancel()
+        while any(_lives_in(pid, folder) for pid, *_ in processes()):
+            time.sleep(0.005)  # a killed coordinator's worker notices, and ends
+        return code, (folder / "messages.txt").read_text(errors="replace")
+
+    def _kill(self, folder: Path) -> None:
+        for pid, *_ in processes():
+            if _lives_in(pid, folder):
+                os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
+
+
+def _lives_in(pid: int, folder: Path) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink() == folder
+    except OSError:
+        return False
+
+
+class Enumeration:
+    """Folders before each command, the calls of each, and what came of breaking them.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.problems = folder, list[str]()
+        self.counts: Counter[str] = Counter()
+        self.shim = folder / "faults.so"
+        command = ["cc", "-O2", "-shared", "-fPIC", "-o", str(self.shim), str(HERE / "faults.c"), "-ldl"]
+        subprocess.run([*command, "-pthread"], check=True)
+        write_images(folder / "images.npz")
+        self.words = {
+            "run": f"--trials 3 --workers 1 --epochs 2 --data {folder}/images.npz".split(),
+            "confirm": ["confirm", "--top", "1", "--seeds", "2", "--workers", "1"],
+            "train": ["train", "--seeds", "2", "--workers", "1"],
+            "export": ["export", "page.html"],
+            "copy": ["copy", "--from", "sqlite:///sweep.db", "--to", "sqlite:///other.db"],
+        }
+        self._checks: dict[str, Checks] = {}
+        self._lanes = threading.local()
+
+    def program(self) -> Program:
+        """Return this thread's program."""
+        if not hasattr(self._lanes, "program"):
+            self._lanes.program = Program(self.shim)
+        found: Program = self._lanes.program
+        return found
+
+    def prepare(self) -> list[Fault]:
+        """Run every command once, keep the folder as it was before each, and return what can break."""
+        now, faults = self.folder / "now", list[Fault]()
+        (now / "tmp").mkdir(parents=True)
+        checks = Checks(now)
+        for step in STEPS:
+            shutil.copytree(now, self.folder / step)
+            self._checks[step] = copy.deepcopy(checks)
+            for role in ("worker", "coordinator"):  # the last goes on
+                shutil.rmtree(now)
+                shutil.copytree(self.folder / step, now)
+                log = self.folder / f"{step}.{role}.log"
+                code, said = self.program().run(now, self.words[step], role=role, log=log, once=now / "once")
+                (now / "once").unlink(missing_ok=True)
+                assert code == 0, said
+                names = [line.split()[1] for line in log.read_text().splitlines()] if log.exists() else []
+                faults += [
+                    Fault(step, role, way, number, name)
+                    for way, breaks in WAYS.items()
+                    for number, name in enumerate(names, 1)
+                    if name in breaks
+                ]
+            _note(checks, step)
+        checks.after_a_kill()
+        checks.at_the_end()
+        assert not checks.problems, checks.problems
+        return faults
+
+    def run(self, fault: Fault) -> list[str]:
+        """Break a call, give the command again, and return what is wrong."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as temporary:
+            folder = Path(temporary) / "now"
+            shutil.copytree(self.folder / fault.step, folder)
+            checks = replace(copy.deepcopy(self._checks[fault.step]), folder=folder)
+            words = self.words[fault.step]
+            code, said = self.program().run(
+                folder, words, role=fault.role, kind=fault.way, at=fault.at, once=folder / "once"
+            )
+            problems = []
+            wrong = {"Traceback", "fault of the program", "Fatal", "Exception ignored"}
+            if code not in (0, 1, 2, -9) or any(each in said for each in wrong):
+                problems.append(f"ended with {code}: {said[-500:]}")
+            elif code in (1, 2) and not said.splitlines()[-1:]:
+                problems.append(f"ended with {code} and said nothing")
+            self.counts[{0: "did its work", -9: "was killed"}.get(code, "said what to mend")] += 1
+            problems += _half_written(folder)
+            (folder / "once").unlink(missing_ok=True)
+            checks.after_a_kill()
+            if not problems:
+                code, said = self.program().run(folder, words)
+                if code != 0 or "Traceback" in said:
+                    problems.append(f"the same command ended with {code}: {said[-500:]}")
+                else:
+                    _note(checks, fault.step)
+                    checks.after_a_kill()
+                    checks.at_the_end()
+                    problems += _half_written(folder)
+            return [f"{fault}: {problem}" for problem in [*problems, *checks.problems]]
+
+    def close(self) -> None:
+        """End the programs, in the thread of each."""
+        if hasattr(self._lanes, "program"):
+            self._lanes.program.close()
+
+
+def _note(checks: Checks, step: str) -> None:
+    number = {"run": 3, "confirm": 2, "train": 2}.get(step)
+    if number is not None:
+        checks.succeeded(step, number)
+
+
+def _half_written(folder: Path) -> list[str]:
+    """Tell what is visible and not whole, besides what `Checks` looks at."""
+    page, other = folder / "page.html", folder / "other.db"
+    problems = []
+    if page.exists() and not page.read_text(encoding="utf-8").rstrip().endswith("</html>"):
+        problems.append("page.html is visible and not whole")
+    if other.exists():
+        copied = Checks(folder, database=other.name)
+        copied.after_a_kill()
+        problems += copied.problems
+    return problems
+
+
+def main() -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--faults", type=int, help="a sample of so many (default: every one)")
+    parser.add_argument("--minutes", type=float, default=60.0, help="longest time (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the order and the sample")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
+    parser.add_argument("--lanes", type=int, default=2, help="commands side by side")
+    args = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="crashes-") as folder:
+        enumeration = Enumeration(Path(folder))
+        faults = [fault for fault in enumeration.prepare() if fault.step in args.steps]
+        number = Counter(f"{fault.step} ({fault.role})" for fault in faults)
+        print(f"{len(faults)} faults:", ", ".join(f"{what} {n}" for what, n in number.items()), flush=True)
+        order = np.random.default_rng(args.seed).permutation(len(faults))[: args.faults]
+        done = 0
+
+        def one(fault: Fault) -> list[str] | None:
+            if time.monotonic() - began > 60 * args.minutes:
+                return None
+            return enumeration.run(fault)
+
+        with ThreadPoolExecutor(args.lanes) as pool:
+            for problems in pool.map(one, [faults[i] for i in order]):
+                done += problems is not None
+                enumeration.problems += problems or []
+                for problem in problems or []:
+                    print("WRONG:", problem, flush=True)
+                if done % 100 == 0 and problems is not None:
+                    print(f"{done} faults, {time.monotonic() - began:.0f} s", flush=True)
+        enumeration.close()
+    print(f"{done} of {len(faults)} faults in {time.monotonic() - began:.0f} s, seed {args.seed}:", end=" ")
+    print(", ".join(f"{n} commands {what}" for what, n in enumeration.counts.most_common()))
+    print(*describe(("numpy", "optuna", "sqlalchemy")).values(), sep="; ")
+    print("nothing lost" if not enumeration.problems else f"{len(enumeration.problems)} problems")
+    return 1 if enumeration.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
