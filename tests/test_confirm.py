@@ -7,6 +7,7 @@ import sqlite3
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
 from scripted import Scripted, ScriptedEpochs, noisy
 from searched import printed
 
@@ -96,6 +97,24 @@ def test_candidates_are_distinct_configurations_and_the_baseline(world):
     )
     assert [t.number for t in choose(study.get_trials(), 2)] == [5, 3, 0]
     assert [t.number for t in choose(study.get_trials(), 9)] == [5, 3, 2, 1, 0]
+
+
+def test_a_training_that_broke_among_good_ones_is_no_candidate():
+    space = {"learning_rate": FloatDistribution(1e-3, 1e-1, log=True), "momentum": FloatDistribution(0, 0.98)}
+    rest = {"batch_size": IntDistribution(32, 32), "hidden_units": IntDistribution(100, 100)}
+    study, rng = optuna.create_study(direction="maximize"), np.random.default_rng(0)
+
+    def add(rate, momentum, value):
+        params = {"learning_rate": rate, "momentum": momentum, "batch_size": 32, "hidden_units": 100}
+        study.add_trial(
+            optuna.trial.create_trial(params=params, distributions={**space, **rest}, value=value)
+        )
+
+    for _ in range(40):
+        momentum = rng.uniform(0.0, 0.98)
+        add(10 ** rng.uniform(-3, -1), momentum, 0.8 + 0.05 * momentum + 0.002 * rng.standard_normal())
+    add(0.01, 0.97, 0.5)  # the fit leaves it out, and promises much there
+    assert min(t.value for t in choose(study.get_trials(), 5)) > 0.83
 
 
 @pytest.mark.parametrize(

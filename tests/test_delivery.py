@@ -53,7 +53,9 @@ def test_the_locked_requirements_hold_every_requirement_with_its_hashes():
     wanted += [need for name in ("cluster", "postgres", "cmaes", "onnx", "tables") for need in extras[name]]
     names = {re.match(r"[A-Za-z0-9._-]+", need).group().lower() for need in wanted} - {"fcnet-sweep"}
     text = (ROOT / "requirements-test.txt").read_text(encoding="utf-8")
-    pinned = re.findall(r"^([a-z0-9._-]+)(?:\[.*\])?==\S+.*\\\n(?:\s+--hash=sha256:[0-9a-f]{64}.*\n)+", text, re.M)
+    pinned = re.findall(
+        r"^([a-z0-9._-]+)(?:\[.*\])?==\S+.*\\\n(?:\s+--hash=sha256:[0-9a-f]{64}.*\n)+", text, re.M
+    )
     assert names <= set(pinned)
     assert len(pinned) == len(re.findall(r"^[a-z]", text, re.M))
 
@@ -110,9 +112,8 @@ def test_the_steps_of_the_dockerfile_make_the_program_that_its_entry_names(tmp_p
     (entry,) = json.loads(next(rest for step, _, rest in steps if step == "ENTRYPOINT"))
     words = json.loads(next(rest for step, _, rest in steps if step == "CMD"))
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    done = subprocess.run(
-        [tmp_path / "site" / "bin" / entry, *words], env=env, cwd=tmp_path, capture_output=True, text=True
-    )
+    command = [tmp_path / "site" / "bin" / entry, *words]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"usage: {entry} ")
 
 

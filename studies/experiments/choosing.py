@@ -12,14 +12,19 @@ from studies.ranges import within
 from studies.space import axes, numbers
 
 
+ELIGIBLE = 3
+"""So many times the asked number of configurations, by their scores, may be chosen."""
+
+
 def choose(
     trials: Sequence[FrozenTrial], top: int, words: Mapping[str, str] | None = None
 ) -> list[FrozenTrial]:
     """Return the best trials of the `top` configurations that are most likely the best, and the baseline's.
 
     The highest scores are the luckiest ones. The configuration with the best score is always taken, the
-    others by their chance to be the best in the fit of all trials, see `Surrogate.chances`, and by
-    their score where there are too few trials for one.
+    others among the `ELIGIBLE` times as many with the highest scores, by their chance to be the best in the
+    fit of all trials, see `Surrogate.chances`, and by their score where there are too few trials for one.
+    Further down there are only places of which the fit knows too little.
 
     Parameters
     ----------
@@ -32,7 +37,7 @@ def choose(
     best: dict[Hyperparameters, FrozenTrial] = {}
     for trial in sorted(complete, key=lambda t: (-(t.value or 0.0), t.number)):
         best.setdefault(record.configuration(trial), trial)
-    ranked = list(best.values())
+    ranked = list(best.values())[: ELIGIBLE * top]
     if ranked:
         from studies.experiments.marginal import fitted  # takes long to import
 
