@@ -11,7 +11,6 @@ from studies.experiments.results import baseline_trial
 from studies.ranges import within
 from studies.space import axes, numbers
 
-
 ELIGIBLE = 3
 """So many times the asked number of configurations, by their scores, may be chosen."""
 
