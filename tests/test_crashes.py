@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+
 from benchmarks.stress.crashes import STEPS, WAYS, Enumeration, Fault
 
 pytestmark = [
