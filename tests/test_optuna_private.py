@@ -45,7 +45,10 @@ class _Names(ast.NodeVisitor):
         self.storage = False  # within a class of Optuna's
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        self.storage = any(isinstance(base, ast.Name) and base.id == "RDBStorage" for base in node.bases)
+        self.storage = any(
+            isinstance(base, ast.Name) and base.id in ("RDBStorage", "GatheringStorage")
+            for base in node.bases
+        )
         self.generic_visit(node)
         self.storage = False
 
