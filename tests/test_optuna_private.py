@@ -24,7 +24,7 @@ USED = {
     "_get_prepared_new_trial": ("optuna.storages._rdb.storage", "guard each try of a creation"),
     "_get_trials": ("optuna.storages._rdb.storage", "read many trials with few statements"),
     "_get_best_trial_id": ("optuna.storages._rdb.storage", "try it again while the database is away"),
-    "_set_trial_param": ("optuna.storages._rdb.storage", "try it again while the database is away"),
+    "_set_trial_param": ("optuna.storages._rdb.storage", "gather parameters, try again while it is away"),
     "_contains": ("optuna.distributions", "tell whether a range holds a value"),
     "_storage": ("optuna.study.study", "system attributes of a study can be set in no other way"),
     "_CachedStorage": ("optuna.storages", "a study hides the storage that it was opened with behind it"),
@@ -45,7 +45,10 @@ class _Names(ast.NodeVisitor):
         self.storage = False  # within a class of Optuna's
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        self.storage = any(isinstance(base, ast.Name) and base.id == "RDBStorage" for base in node.bases)
+        self.storage = any(
+            isinstance(base, ast.Name) and base.id in ("RDBStorage", "GatheringStorage")
+            for base in node.bases
+        )
         self.generic_visit(node)
         self.storage = False
 

@@ -16,6 +16,9 @@ from studies.execution.backend import Backend, Job, RunningTraining
 from studies.execution.experiment import Experiment
 from studies.record import Outcomes, Trained, Wish, wish, write_reason, write_seed, write_trained
 from studies.space import suggest
+from studies.storage.gathering import gathered
+
+_SEEN_SECONDS = 0.5  # after so long at most, others see a training's epochs
 
 
 class Objective:
@@ -49,27 +52,37 @@ class Objective:
         optuna.TrialPruned
             If the pruner or a divergence ended the training; the trial keeps the reason.
         """
-        experiment = self.experiment
-        hyperparameters = suggest(trial, experiment.space)
-        wished = wish(trial)
-        if wished.seed is None:
-            wished = msgspec.structs.replace(wished, seed=training_seed(experiment.seed, trial.number))
-            write_seed(trial, wished)
-        may_prune = experiment.may_prune and wished.repeat is None
-        job = Job(
-            hyperparameters,
-            epochs=experiment.facts.epochs,
-            seed=wished.seed or 0,
-            split=experiment.split(hyperparameters, wished),
-            model=experiment.model(hyperparameters, wished),
-        )
-        try:
-            return self._train(trial, wished, job, _judge(trial) if may_prune else lambda: False)
-        finally:
-            with self._lock:
-                self.running.pop(trial.number, None)
+        with gathered(trial.study) as write:
+            experiment = self.experiment
+            hyperparameters = suggest(trial, experiment.space)
+            wished = wish(trial)
+            if wished.seed is None:
+                wished = msgspec.structs.replace(wished, seed=training_seed(experiment.seed, trial.number))
+                write_seed(trial, wished)
+            write(0.0)
+            may_prune = experiment.may_prune and wished.repeat is None
+            job = Job(
+                hyperparameters,
+                epochs=experiment.facts.epochs,
+                seed=wished.seed or 0,
+                split=experiment.split(hyperparameters, wished),
+                model=experiment.model(hyperparameters, wished),
+            )
+            should_prune = _judge(trial) if may_prune else lambda: False
+            try:
+                return self._train(trial, wished, job, should_prune, write)
+            finally:
+                with self._lock:
+                    self.running.pop(trial.number, None)
 
-    def _train(self, trial: Trial, wished: Wish, job: Job, should_prune: Callable[[], bool]) -> float:
+    def _train(
+        self,
+        trial: Trial,
+        wished: Wish,
+        job: Job,
+        should_prune: Callable[[], bool],
+        write: Callable[[float], None],
+    ) -> float:
         epochs: list[EpochMetrics] = []
         with self.backend.train(job) as training:
             try:
@@ -79,6 +92,7 @@ class Objective:
                         self.running[trial.number] = len(epochs)
                         self.experiment.see(wished, metrics)
                     trial.report(self.experiment.accuracy(metrics), metrics.epoch)
+                    write(_SEEN_SECONDS)
                     if len(epochs) < job.epochs and should_prune():
                         raise optuna.TrialPruned(f"pruned after epoch {metrics.epoch}")
             except (optuna.TrialPruned, Diverged) as error:

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,6 +18,7 @@ from fcnet.errors import UserError
 from studies.record import COORDINATOR
 from studies.storage.bulk import read_trials
 from studies.storage.errors import explain, passes, redact
+from studies.storage.gathering import GatheringStorage
 
 PATIENCE_SECONDS = 300.0
 PAUSE_SECONDS = 1.0
@@ -42,7 +42,7 @@ def _allow() -> None:
     """Guard nothing."""
 
 
-class RetryingStorage(RDBStorage):
+class RetryingStorage(GatheringStorage):
     """Optuna's database storage, which tries again what fails because the database is busy or away.
 
     Every call that finds the database busy, or its server away, waits and tries again for at most
@@ -209,10 +209,10 @@ class RetryingStorage(RDBStorage):
             if state == TrialState.RUNNING:
                 self._guard()
             try:
-                return RDBStorage.set_trial_state_values(self, trial_id, state, values)
+                return super(RetryingStorage, self).set_trial_state_values(trial_id, state, values)
             except UpdateFinishedTrialError:
                 if attempts > 1:  # the attempt whose answer was lost may have succeeded
-                    stored = RDBStorage.get_trial(self, trial_id)
+                    stored = super(RetryingStorage, self).get_trial(trial_id)
                     if stored.state == state and stored.values == (None if values is None else list(values)):
                         return True
                 raise
@@ -252,6 +252,7 @@ for _name in (
     "set_trial_user_attr",
     "set_trial_system_attr",
     "_set_trial_param",
+    "write_gathered",
     "_get_best_trial_id",
 ):
-    setattr(RetryingStorage, _name, _retried(getattr(RDBStorage, _name)))
+    setattr(RetryingStorage, _name, _retried(getattr(GatheringStorage, _name)))
