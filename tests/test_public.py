@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 
 import pytest
 from conftest import ROOT
@@ -43,13 +42,6 @@ def test_a_type_checker_knows_the_public_names(tmp_path):
     assert "def (split: fcnet.data.split.Split" in done.stdout
     assert 'Argument "batch_size" to "Hyperparameters" has incompatible type "str"' in done.stdout
     assert done.stdout.count("notebook.py:4: error") == done.stdout.count("notebook.py:") - 1 == 1
-
-
-def test_both_packages_say_that_they_are_typed():
-    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    for package in ("fcnet", "studies"):
-        assert "py.typed" in data[package]
-        assert (ROOT / package / "py.typed").exists()
 
 
 EXAMPLES = [*fcnet.__all__, "Dataset.from_arrays", "Dataset.split"]

@@ -43,7 +43,7 @@ def _run(program, asked) -> int:  # type: ignore[no-untyped-def]
     nothing = os.open(os.devnull, os.O_RDONLY)
     for standard, other in enumerate((nothing, messages, messages)):
         os.dup2(other, standard)
-        os.close(other)
+    os.closerange(3, max(messages, nothing) + 1)
     os.environ.update(asked["environment"])
     script, this = str(ROOT / "sweep.py"), sys.modules["__main__"]
     sys.argv = ["sweep.py", *asked["words"]]
