@@ -240,6 +240,8 @@ def _half_written(folder: Path) -> list[str]:
 
 def _is_copied(folder: Path) -> bool:
     """Tell whether the copy holds the study with all of its trials."""
+    if not (folder / "other.db").exists():
+        return False
     found = []
     for name in ("sweep.db", "other.db"):
         with contextlib.closing(sqlite3.connect(folder / name)) as connection:

@@ -108,7 +108,7 @@ static const char *path_of(int fd)
 static int is_file(int fd)
 {
     struct stat about;
-    return !fstat(fd, &about) && S_ISREG(about.st_mode);
+    return fd > 2 && !fstat(fd, &about) && S_ISREG(about.st_mode); /* what is said goes elsewhere */
 }
 
 #define BREAK(name, where, room, failed) \
