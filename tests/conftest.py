@@ -53,6 +53,7 @@ SLOW = [
         "style",
         "surrogate",
         "terminal",
+        "versions",
         "winner",
     ),
 ]

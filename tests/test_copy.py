@@ -3,7 +3,10 @@
 import contextlib
 import json
 import math
+import shlex
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +17,7 @@ import plotly.graph_objects as go
 import pytest
 from conftest import PASSWORD, facts
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from fcnet.errors import UserError
@@ -227,6 +230,21 @@ def test_a_part_that_cannot_be_taken_away_is_told(tmp_path, source, target):
         pytest.raises(UserError, match="not made"),
     ):
         open_study(storage, "a", facts=facts())  # it has no facts yet
+
+
+def test_the_part_that_a_killed_copy_left_is_taken_away_as_told(sweep, source, target):
+    with contextlib.closing(connect(target, create=False)) as storage:
+        part = storage.create_new_study([StudyDirection.MAXIMIZE], "a")
+        storage.create_new_trial(part, create_trial(value=0.5))
+    words = ("copy", "--from", source, "--study", "a", "--to", target)
+    told = sweep(*words, check=False)
+    assert told.returncode == 1
+    assert f"there is a part of a study 'a' in {target}, as a copy leaves that was killed" in told.stderr
+    command = told.stderr.partition("take it away with ")[2].partition(", then give the same")[0]
+    program, *rest = shlex.split(command)
+    subprocess.run([Path(sys.executable).with_name(program), *rest], check=True, capture_output=True)
+    assert "Copied the study 'a' with 6 trials" in sweep(*words).stdout
+    assert contents_at(target) == contents_at(source)
 
 
 def test_the_command_says_what_it_copied_and_refuses_to_do_it_twice(sweep, source):

@@ -14,6 +14,8 @@ import contextlib
 import copy
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -203,6 +205,10 @@ class Enumeration:
             if not problems:
                 copied = fault.step == "copy" and _is_copied(folder)
                 code, said = self.program().run(folder, words)
+                if mending := re.search(r"take it away with optuna (.*), then give the same", said):
+                    optuna = [Path(sys.executable).with_name("optuna"), *shlex.split(mending[1])]
+                    subprocess.run(optuna, cwd=folder, check=True, capture_output=True)
+                    code, said = self.program().run(folder, words)
                 there = copied and code == 1 and "nothing was copied" in said
                 if (code != 0 and not there) or "Traceback" in said:
                     problems.append(f"the same command ended with {code}: {said[-500:]}")

@@ -14,6 +14,7 @@ from fcnet.errors import UserError
 from studies.record import FACTS, key_of
 from studies.storage.database import connect
 from studies.storage.errors import redact
+from studies.storage.retrying import RetryingStorage
 from studies.storage.study import load_study
 
 
@@ -34,10 +35,7 @@ def copy_study(source_url: str, target_url: str, name: str, *, say: Callable[[st
         directions, trials, system_attrs, user_attrs = original = _read(source, name)
     with contextlib.closing(connect(target_url, create=True, say=say)) as target:
         where = redact(target_url)
-        try:
-            study_id = target.create_new_study(directions, name)
-        except DuplicatedStudyError as error:
-            raise UserError(f"there is a study {name!r} in {where} already: nothing was copied") from error
+        study_id = _begun(target, target_url, name, directions)
         try:
             ids = {trial.number: target.create_new_trial(study_id, trial) for trial in trials}
             for key, value in user_attrs.items():
@@ -54,11 +52,33 @@ def copy_study(source_url: str, target_url: str, name: str, *, say: Callable[[st
                 target.delete_study(study_id)
             except UserError:
                 raise UserError(
-                    f"{str(error) or 'interrupted'}; a part of the copy stayed: take it away with"
-                    f" optuna delete-study --study-name {shlex.quote(name)} --storage {shlex.quote(where)}"
+                    f"{str(error) or 'interrupted'}; a part of the copy stayed: {_take_away(name, where)}"
                 ) from error
             raise
     return len(trials)
+
+
+def _begun(target: RetryingStorage, url: str, name: str, directions: Any) -> int:
+    """Make the study to copy into; a part of one, whose copying was killed, is told."""
+    try:
+        return target.create_new_study(directions, name)
+    except DuplicatedStudyError as error:
+        where = redact(url)
+        there = target.get_study_id_from_name(name)
+        # Version 0.1.0 kept them among the user's attributes.
+        if key_of(FACTS) in target.get_study_system_attrs(there) or FACTS in target.get_study_user_attrs(
+            there
+        ):
+            raise UserError(f"there is a study {name!r} in {where} already: nothing was copied") from error
+        raise UserError(
+            f"there is a part of a study {name!r} in {where}, as a copy leaves that was killed or still runs:"
+            f" {_take_away(name, where)}, then give the same command again"
+        ) from error
+
+
+def _take_away(name: str, where: str) -> str:
+    options = f"--study-name {shlex.quote(name)} --storage {shlex.quote(where)}"
+    return f"take it away with optuna delete-study {options}"
 
 
 def _read(storage: BaseStorage, name: str) -> tuple[Any, ...]:
