@@ -141,6 +141,18 @@ def describe(space: Space) -> dict[str, str]:
     }
 
 
+def varied(words: Mapping[str, str]) -> list[str]:
+    """Return the names whose range, as `describe` put it in words, holds more than one value."""
+
+    def many(text: str) -> bool:
+        if ".." not in text:
+            return ", " in text
+        low, high, _ = _ends(text)
+        return low != high
+
+    return [name for name, text in words.items() if many(text)]
+
+
 def fitting(asked: Space, fitted: Space, n_rows: int, n_features: int) -> str | None:
     """Say which ranges follow the data and not the defaults; None if none does."""
     was, words = describe(asked), describe(fitted)

@@ -18,7 +18,7 @@ from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.data import load_data, loss_words
 from studies.experiments.results import best_trial, noise_of
 from studies.experiments.taking import take
-from studies.ranges import at, describe, fitting, point, ranges, within
+from studies.ranges import at, describe, fitting, point, ranges, varied, within
 from studies.record import ASKED, Asked, Facts, Kept, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted, is_baseline
@@ -239,7 +239,7 @@ def advise(study: Study) -> Advice:
         warnings=[edge.sentence() for edge in found],
         wider=_wider(kept, trials, {edge.name: edge.wider for edge in found}) if found else [],
         outlook=None if noise is None else outlook(_scores(trials), noise).sentence(),
-        importances=_importances(study, trials),
+        importances=_importances(study, trials, varied(kept.facts.space)),
     )
 
 
@@ -271,13 +271,13 @@ def _of_its_own(kept: Kept, wider: dict[str, str]) -> list[str]:
     return options + [word for name, ends in given.items() for word in ("--range", f"{name}={ends}")]
 
 
-def _importances(study: Study, trials: Sequence[FrozenTrial]) -> dict[str, float] | None:
+def _importances(study: Study, trials: Sequence[FrozenTrial], names: list[str]) -> dict[str, float] | None:
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
-    if len(complete) < MIN_TRIALS or len({t.value for t in complete}) == 1:
+    if not names or len(complete) < MIN_TRIALS or len({t.value for t in complete}) == 1:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        found = optuna.importance.get_param_importances(study)
+        found = optuna.importance.get_param_importances(study, params=names)
     return {name: float(share) for name, share in found.items()}
 
 
