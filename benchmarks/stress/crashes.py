@@ -110,8 +110,10 @@ class Program:
     def close(self) -> None:
         """End it."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(timeout=60)
+        self._process.stdout.close()
 
 
 def _lives_in(pid: int, folder: Path) -> bool:
