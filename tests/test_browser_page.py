@@ -42,6 +42,7 @@ def written(folder: Path, study) -> str:  # type: ignore[no-untyped-def]
 def opened(browser: Browser, address: str, **options: object) -> tuple[Page, list[str]]:
     page = browser.new_page(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
     page.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
     errors = console_errors(page)
     page.goto(address)
     page.wait_for_selector("html[data-ready]")
