@@ -75,7 +75,7 @@ def test_what_the_services_of_the_compose_file_type_is_understood(monkeypatch, t
     services, options = composed["services"], composed["configs"]["options"]["content"]
     (tmp_path / "sweep.toml").write_text(options, encoding="utf-8")
     for service in (services["sweep"], services["dashboard"]):
-        assert service["configs"] == [{"source": "options", "target": "/work/sweep.toml"}]
+        assert service["configs"] == [{"source": "options", "target": "/sweeps/sweep.toml"}]
         call, _ = main.read(service.get("command", []))
         database = services["database"]["environment"]
         where = f"postgresql://{database['POSTGRES_USER']}@database/{database['POSTGRES_DB']}"

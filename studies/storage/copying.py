@@ -35,7 +35,7 @@ def copy_study(source_url: str, target_url: str, name: str, *, say: Callable[[st
         directions, trials, system_attrs, user_attrs = original = _read(source, name)
     with contextlib.closing(connect(target_url, create=True, say=say)) as target:
         where = redact(target_url)
-        study_id = _begun(target, target_url, name, directions)
+        study_id = _begun(target, where, name, directions)
         try:
             ids = {trial.number: target.create_new_trial(study_id, trial) for trial in trials}
             for key, value in user_attrs.items():
@@ -58,17 +58,14 @@ def copy_study(source_url: str, target_url: str, name: str, *, say: Callable[[st
     return len(trials)
 
 
-def _begun(target: RetryingStorage, url: str, name: str, directions: Any) -> int:
+def _begun(target: RetryingStorage, where: str, name: str, directions: Any) -> int:
     """Make the study to copy into; a part of one, whose copying was killed, is told."""
     try:
         return target.create_new_study(directions, name)
     except DuplicatedStudyError as error:
-        where = redact(url)
         there = target.get_study_id_from_name(name)
-        # Version 0.1.0 kept them among the user's attributes.
-        if key_of(FACTS) in target.get_study_system_attrs(there) or FACTS in target.get_study_user_attrs(
-            there
-        ):
+        kept, shown = target.get_study_system_attrs(there), target.get_study_user_attrs(there)
+        if key_of(FACTS) in kept or FACTS in shown:  # version 0.1.0 kept them among the user's
             raise UserError(f"there is a study {name!r} in {where} already: nothing was copied") from error
         raise UserError(
             f"there is a part of a study {name!r} in {where}, as a copy leaves that was killed or still runs:"
