@@ -1,7 +1,7 @@
 """A bank of real trainings whose outcomes are kept: what `benchmarks.calibration` draws from.
 
 ``nice python -m benchmarks.bank DATA bank.npz`` trains `CONFIGURATIONS` on the folds of five partitions of
-the development images, with eight seeds each: 12 configurations x 40 seeds x 5 folds, each well below a
+the development images, with eight seeds each: 14 configurations x 40 seeds x 5 folds, each well below a
 second on one thread. What a configuration is truly worth is then the mean over all of its trainings.
 """
 
@@ -44,6 +44,8 @@ CONFIGURATIONS = [
     replace(_BASE, mirror=False),
     replace(_BASE, learning_rate=0.07, momentum=0.9),  # noisy
     replace(_BASE, learning_rate=0.1, momentum=0.9),  # noisier
+    replace(_BASE, schedule="constant"),  # as noisy as the report's configuration
+    replace(_BASE, schedule="constant", learning_rate=0.05),
 ]
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from benchmarks.stress.crashes import STEPS, WAYS, Enumeration, Fault
+from benchmarks.stress.crashes import STEPS, TRAINING, WAYS, Enumeration
 
 pytestmark = [
     pytest.mark.slow,
@@ -26,13 +26,18 @@ def faults(enumeration):
 
 def test_every_step_writes_and_every_way_can_break_it(faults):
     assert {(fault.step, fault.way) for fault in faults} == {(step, way) for step in STEPS for way in WAYS}
-    assert {fault.step for fault in faults if fault.role == "worker"} == {"run", "confirm", "train"}
+    assert {fault.step for fault in faults if fault.role == "worker"} == set(TRAINING)
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("step", "way"),
+    [
+        *((step, "kill") for step in STEPS),
+        *(("run", "full"), ("confirm", "short"), ("train", "eio"), ("copy", "eintr")),
+    ],
+)
 def test_after_any_fault_the_same_command_goes_on_and_nothing_is_lost(enumeration, faults, step, way):
-    chosen: list[Fault] = [fault for fault in faults if (fault.step, fault.way) == (step, way)]
-    # One of each: another one in each combination, the same ones in each run.
+    chosen = [fault for fault in faults if (fault.step, fault.way) == (step, way)]
+    # Another one in each combination, the same ones in each run.
     fault = chosen[(STEPS.index(step) * 7919 + list(WAYS).index(way) * 104729) % len(chosen)]
     assert enumeration.run(fault) == []

@@ -1,5 +1,6 @@
 """Lint, format, types and the direction of imports are part of the test run."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +29,21 @@ def test_a_sweep_starts_without_what_only_its_end_needs():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_short_sweep_is_published_without_scikit_learn(images):
+    words = ["run", "--trials", "2", "--epochs", "2", "--workers", "1", "--data", str(images)]
+    code = (
+        f"import sys; from studies.commands.main import main; assert main({words}) == 0;"
+        "print([name for name in ('plotly', 'sklearn', 'scipy.stats', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=images.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "['plotly']", done.stderr

@@ -3,7 +3,7 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -186,3 +186,28 @@ def _loads(model: Path) -> bool:
     except UserError:
         return False
     return True
+
+
+def half_written(folder: Path) -> list[str]:
+    """Tell what is visible and not whole, besides what `Checks` looks at."""
+    page, other = folder / "page.html", folder / "other.db"
+    problems = []
+    if page.exists() and not page.read_text(encoding="utf-8").rstrip().endswith("</html>"):
+        problems.append("page.html is visible and not whole")
+    if other.exists():
+        copied = Checks(folder, database=other.name)
+        copied.after_a_kill()
+        problems += copied.problems
+    return problems
+
+
+def is_copied(folder: Path) -> bool:
+    """Tell whether the copy holds the study with all of its trials."""
+    if not (folder / "other.db").exists():
+        return False
+    found = []
+    for name in ("sweep.db", "other.db"):
+        with closing(sqlite3.connect(folder / name)) as connection:
+            query = "SELECT count(*) FROM trials JOIN studies USING (study_id) WHERE study_name = 'sweep'"
+            found.append(connection.execute(query).fetchone())
+    return found[0] == found[1]

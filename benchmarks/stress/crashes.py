@@ -10,7 +10,6 @@ if anything is wrong.
 """
 
 import argparse
-import contextlib
 import copy
 import json
 import os
@@ -18,7 +17,6 @@ import re
 import shlex
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -34,7 +32,7 @@ import numpy as np
 
 from benchmarks.machine import describe
 from benchmarks.stress.chaos import processes, write_images
-from benchmarks.stress.checks import Checks
+from benchmarks.stress.checks import Checks, half_written, is_copied
 
 HERE = Path(__file__).resolve().parent
 WRITES = {"write", "pwrite", "writev", "fwrite"}
@@ -46,7 +44,8 @@ WAYS = {  # what each way can break
     "short": {*WRITES, "send"},
     "full": NEED_ROOM,
 }
-STEPS = ("run", "confirm", "train", "export", "copy")
+TRAINING = {"run": 3, "confirm": 2, "train": 2}  # how many trials it makes; these alone have workers
+STEPS = (*TRAINING, "export", "copy")
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ class Enumeration:
         for step in STEPS:
             shutil.copytree(now, self.folder / step)
             self._checks[step] = copy.deepcopy(checks)
-            for role in ("worker", "coordinator"):  # the last goes on
+            for role in ("worker", "coordinator")[step not in TRAINING :]:  # the last goes on
                 shutil.rmtree(now)
                 shutil.copytree(self.folder / step, now)
                 log = self.folder / f"{step}.{role}.log"
@@ -201,11 +200,11 @@ class Enumeration:
             elif code in (1, 2) and not said.splitlines()[-1:]:
                 problems.append(f"ended with {code} and said nothing")
             self.counts[{0: "did its work", -9: "was killed"}.get(code, "said what to mend")] += 1
-            problems += _half_written(folder)
+            problems += half_written(folder)
             (folder / "once").unlink(missing_ok=True)
             checks.after_a_kill()
             if not problems:
-                copied = fault.step == "copy" and _is_copied(folder)
+                copied = fault.step == "copy" and is_copied(folder)
                 code, said = self.program().run(folder, words)
                 if mending := re.search(r"take it away with optuna (.*), then give the same", said):
                     optuna = [Path(sys.executable).with_name("optuna"), *shlex.split(mending[1])]
@@ -218,7 +217,7 @@ class Enumeration:
                     _note(checks, fault.step)
                     checks.after_a_kill()
                     checks.at_the_end()
-                    problems += _half_written(folder)
+                    problems += half_written(folder)
             return [f"{fault}: {problem}" for problem in [*problems, *checks.problems]]
 
     def close(self) -> None:
@@ -228,34 +227,8 @@ class Enumeration:
 
 
 def _note(checks: Checks, step: str) -> None:
-    number = {"run": 3, "confirm": 2, "train": 2}.get(step)
-    if number is not None:
-        checks.succeeded(step, number)
-
-
-def _half_written(folder: Path) -> list[str]:
-    """Tell what is visible and not whole, besides what `Checks` looks at."""
-    page, other = folder / "page.html", folder / "other.db"
-    problems = []
-    if page.exists() and not page.read_text(encoding="utf-8").rstrip().endswith("</html>"):
-        problems.append("page.html is visible and not whole")
-    if other.exists():
-        copied = Checks(folder, database=other.name)
-        copied.after_a_kill()
-        problems += copied.problems
-    return problems
-
-
-def _is_copied(folder: Path) -> bool:
-    """Tell whether the copy holds the study with all of its trials."""
-    if not (folder / "other.db").exists():
-        return False
-    found = []
-    for name in ("sweep.db", "other.db"):
-        with contextlib.closing(sqlite3.connect(folder / name)) as connection:
-            query = "SELECT count(*) FROM trials JOIN studies USING (study_id) WHERE study_name = 'sweep'"
-            found.append(connection.execute(query).fetchone())
-    return found[0] == found[1]
+    if step in TRAINING:
+        checks.succeeded(step, TRAINING[step])
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ EDGE = 0.03
 """A winner within this share of a range's end, on the range's scale, is at its edge."""
 
 MIN_TRIALS = 20
-"""Fewer complete trials than this do not show whether a sweep has flattened out."""
+"""Fewer complete trials than this show neither what a hyperparameter does nor whether a sweep is flat."""
 
 LAST_SCORES, SAME_SCORES = 10, 7
 """So many of so many last scores that are the same are no coincidence."""

@@ -12,11 +12,9 @@ from scipy.stats import qmc
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
 
+from studies.analysis.advice import MIN_TRIALS
 from studies.analysis.axis import Array, Axis
 from studies.analysis.thinning import thinned
-
-MIN_TRIALS = 20
-"""Fewer finished trainings than this say nothing about so many hyperparameters at once."""
 
 MAX_TRIALS = 400
 """At most this many trainings condition the surrogate: the best quarter and an even pick of the rest."""

@@ -1,12 +1,15 @@
 """Publish a figure and a note into a study, where any optuna-dashboard shows them.
 
-The dashboard and what draws take long to import: they are imported when something is published, while the
-first trainings run.
+What draws takes long to import: it is imported when something is published, while the first trainings run.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
+from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from optuna.exceptions import ExperimentalWarning
@@ -24,14 +27,27 @@ FIGURE_ID = "effects"
 
 def publish(study: Study) -> None:
     """Write the figure, where the study has one, and the note; what was published before is replaced."""
-    import optuna_dashboard
-
     figure, text = figure_and_note(study)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         if figure is not None:
-            optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=FIGURE_ID)
-        optuna_dashboard.save_note(study, text)
+            _part("_custom_plot_data").save_plotly_graph_object(study, figure, graph_object_id=FIGURE_ID)
+        _part("_note").save_note(study, text)
+
+
+@cache
+def _part(name: str) -> ModuleType:
+    """Return a module of optuna-dashboard alone: its package would load scikit-learn, which takes seconds."""
+    package = importlib.util.find_spec("optuna_dashboard")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    path = Path(package.submodule_search_locations[0]) / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"optuna_dashboard{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    part = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(part)
+    return part
 
 
 def figure_and_note(study: Study) -> tuple[Figure | None, str]:

@@ -7,6 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.hyperparameters import Hyperparameters
 from studies import record
+from studies.experiments.marginal import fitted
 from studies.experiments.results import baseline_trial
 from studies.ranges import within
 from studies.space import axes, numbers
@@ -38,8 +39,6 @@ def choose(
         best.setdefault(record.configuration(trial), trial)
     ranked = list(best.values())[: ELIGIBLE * top]
     if ranked:
-        from studies.experiments.marginal import fitted  # takes long to import
-
         space = axes(within(complete[-1].distributions, words or {}))
         surrogate = fitted(sorted(trials, key=lambda t: t.number), space)
         if surrogate is not None:

@@ -1,20 +1,25 @@
 """What an ordinary sweep shows of its three main hyperparameters and of its progress, as plain data."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from studies.analysis.advice import MIN_TRIALS
 from studies.analysis.axis import Axis
 from studies.analysis.scores import distance_from_best
-from studies.analysis.surrogate import MIN_TRIALS, Effect, Surrogate
 from studies.analysis.thinning import thinned
 from studies.analysis.unfinished import projected
 from studies.ranges import within
 from studies.record import reason
 from studies.space import axes, is_baseline, numbers
+
+if TYPE_CHECKING:
+    from studies.analysis.surrogate import Effect, Surrogate
 
 FACTORS = ("batch_size", "learning_rate", "hidden_units")
 """The hyperparameters that get a panel each."""
@@ -229,6 +234,8 @@ def fitted(trials: Sequence[FrozenTrial], space: Mapping[str, Axis]) -> Surrogat
     pruned = [t for t in pruned if "diverged" not in reason(t)]
     if len(complete) < MIN_TRIALS:
         return None
+    from studies.analysis.surrogate import Surrogate  # takes long to import
+
     ends = [t.value or 0.0 for t in complete]
     later = projected(
         [t.intermediate_values for t in complete], ends, [t.intermediate_values for t in pruned]

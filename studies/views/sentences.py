@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from studies.analysis.advice import MIN_TRIALS
 from studies.analysis.scores import distance_from_best
 from studies.program import command
 from studies.views.words import count, duration, metric_words, percent, points, roughly, short
@@ -151,8 +152,6 @@ def panel_sentence(panel: Panel) -> str:
     """Say in words what a panel of effects shows: where no difference can be told, and what the ends cost."""
     trend = panel.tuned
     if trend is None or not trend.told:
-        from studies.analysis.surrogate import MIN_TRIALS  # takes long to import
-
         return f"Too few complete trials yet: it takes {MIN_TRIALS} to say something."
     top = max(range(len(trend.mean)), key=trend.mean.__getitem__)
     first = last = top
