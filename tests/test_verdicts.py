@@ -13,7 +13,7 @@ from studies.analysis import decisions
 from studies.analysis.budget import level, margin_of
 from studies.analysis.decisions import trainings_needed
 from studies.analysis.factors import factor_tests
-from studies.analysis.outcomes import Evidence, Outcomes, difference
+from studies.analysis.outcomes import Evidence, Outcomes, difference, moderated
 from studies.analysis.verdict import Verdict
 
 NAN = float("nan")
@@ -223,3 +223,34 @@ def test_one_training_and_no_candidate_are_refused() -> None:
         compare([[0.8, NAN]])
     with pytest.raises(ValueError, match="must hold candidates by trainings"):
         compare([0.8, 0.9])
+
+
+# A confirmation of a real sweep of airplane and ship: five candidates and the baseline, five trainings each.
+REAL = [
+    [0.8465, 0.8450, 0.8420, 0.8665, 0.8360],
+    [0.8350, 0.8495, 0.8550, 0.8485, 0.8330],
+    [0.8400, 0.8495, 0.8440, 0.8560, 0.8450],
+    [0.8495, 0.8530, 0.8540, 0.8515, 0.8280],
+    [0.8465, 0.8465, 0.8645, 0.8515, 0.8375],
+    [0.8215, 0.8195, 0.8005, 0.8295, 0.8190],
+]
+
+
+def test_a_lead_of_three_points_is_told_although_the_worse_one_is_noisy() -> None:
+    verdict = compare(REAL)
+    assert (verdict.kind, verdict.winner, verdict.beaten) == ("more_seeds", 4, [5])
+    own = stats.ttest_rel(REAL[4], REAL[5]).pvalue  # five comparisons of five trainings would not show it
+    assert 5 * own > 0.03
+    assert compare([REAL[4], REAL[5]]).p_value == pytest.approx(own * 0.05 / 0.03, rel=1e-4)
+
+
+def test_the_noise_of_all_counts_for_four_trainings_beside_a_pairs_own() -> None:
+    outcomes = Outcomes.of_accuracies(REAL)
+    own = difference(outcomes, 4, 5)
+    assert moderated(outcomes, [(4, 5)])[0].variance == pytest.approx(own.variance, rel=1e-4)
+    shared = moderated(outcomes, [(4, i) for i in (0, 1, 2, 3, 5)])[-1]
+    assert (own.freedom, shared.freedom) == (4, 8)
+    rows = np.array(REAL)
+    residual = rows - rows.mean(axis=1, keepdims=True) - rows.mean(axis=0) + rows.mean()
+    usual = 2 * np.square(residual).sum() / 20 / 5
+    assert shared.variance == pytest.approx((own.variance + usual) / 2, rel=1e-4)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit  # scipy.stats takes long to import
 
 from studies.analysis.budget import ALPHA, MARGIN, RACE_ALPHA, level
-from studies.analysis.outcomes import Evidence, Outcomes, difference, pooled
+from studies.analysis.outcomes import Evidence, Outcomes, moderated, pooled
 from studies.analysis.verdict import Kind, Verdict
 
 Array = NDArray[np.float64]
@@ -87,7 +87,7 @@ def compare(
     winner, others = int(ranked[0]), [int(i) for i in ranked[1:]]
     gone = np.flatnonzero(~lasting & (broken == 0))
     left = {int(i): _lead(outcomes, winner, int(i)) for i in gone}
-    found = [difference(outcomes, winner, i) for i in others]
+    found = moderated(outcomes, [(winner, i) for i in others])
     p = holm([p_value(e) for e in found]) * (ALPHA / level(look))
     rest = [k for k in range(len(others)) if p[k] > ALPHA]
     contenders = [winner, *(others[k] for k in rest)]
@@ -160,9 +160,10 @@ def trainings_needed(
     error = np.sqrt(evidence.after(n))
     # A difference that was measured is larger than the true one by its own error: E(mean²) = D² + variance.
     lead = float(np.sqrt(max(0.0, evidence.mean**2 - evidence.variance)))
-    to_beat = stdtrit(n - 1, power) - stdtrit(n - 1, level(look) / 2)
+    degrees = n + (evidence.freedom - evidence.trainings)
+    to_beat = stdtrit(degrees, power) - stdtrit(degrees, level(look) / 2)
     # Equal candidates may fail on either side of zero: each side fails with half of the remaining chance.
-    to_tie = stdtrit(n - 1, (1 + power) / 2) - stdtrit(n - 1, level(look))
+    to_tie = stdtrit(degrees, (1 + power) / 2) - stdtrit(degrees, level(look))
     told = np.flatnonzero((lead >= to_beat * error) | (margin - lead >= to_tie * error))
     return int(n[told[0]]) if told.size else None
 
