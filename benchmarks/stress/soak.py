@@ -138,7 +138,7 @@ class Soak:
 
     def _sample(self) -> None:
         now: dict[tuple[str, str], float] = {}
-        with contextlib.suppress(psutil.NoSuchProcess):  # the sweep ends
+        with contextlib.suppress(psutil.NoSuchProcess, IndexError, FileNotFoundError):  # the sweep ends
             for name, process in self._processes.items():
                 of = psutil.Process(process.pid)
                 now |= self._of(name, of)
@@ -148,7 +148,8 @@ class Soak:
                     workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
                     now |= self._of("its worker", workers[0])
             now["cache folder", "KiB"] = _size(self.folder / "cache") / 1024
-            now["database", "MiB"] = sum(p.stat().st_size for p in self.folder.glob("sweep.db*")) / 2**20
+            for name, file in (("database", "sweep.db"), ("its write-ahead log", "sweep.db-wal")):
+                now[name, "MiB"] = (self.folder / file).stat().st_size / 2**20
             self.trials.append(self._finished())
             for key, value in now.items():
                 self.samples[key].append(value)

@@ -92,7 +92,7 @@ class RetryingStorage(GatheringStorage):
 
     @contextlib.contextmanager
     def guarded(self, guard: Callable[[], None]) -> Iterator[None]:
-        """Call `guard` before a trial is started or enqueued within; what it raises prevents that."""
+        """Call `guard` when a trial is being started or enqueued within; what it raises prevents that."""
         self._guard = guard
         try:
             yield
@@ -193,12 +193,15 @@ class RetryingStorage(GatheringStorage):
 
     def _get_prepared_new_trial(self, study_id: int, template_trial: FrozenTrial | None, session: Any) -> Any:
         # Here, as Optuna repeats a failed creation by itself.
-        self._guard()
         self._creation.attempts += 1
         begins = template_trial is not None and template_trial.state == TrialState.RUNNING
         if self._given_up and (begins or self._creation.attempts > 1):
             raise self._no_answer()
-        return super()._get_prepared_new_trial(study_id, template_trial, session)
+        trial = super()._get_prepared_new_trial(study_id, template_trial, session)
+        session.flush()
+        # Last: in a silence from here on, the server ends this transaction before it takes the right away.
+        self._guard()
+        return trial
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -232,11 +235,11 @@ class RetryingStorage(GatheringStorage):
 
         def attempt() -> bool:
             with self.engine.begin() as connection:
-                self._guard()
                 started = claim.values(state=TrialState.RUNNING, datetime_start=datetime.now())
                 claimed: bool = connection.execute(started).rowcount == 1
                 if claimed:
                     mark.write(connection)
+                    self._guard()  # last, as above
                 return claimed
 
         return self.retried(attempt)
