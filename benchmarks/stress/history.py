@@ -43,9 +43,17 @@ class Round:
     """One study, from its start until every coordinator says that it is done."""
 
     def __init__(
-        self, study: str, server: witness.Server, members: list[Member], rng: np.random.Generator, dask: Any
+        self,
+        study: str,
+        total: int,
+        server: witness.Server,
+        members: list[Member],
+        *,
+        rng: np.random.Generator,
+        dask: Any,
     ) -> None:
-        self.study, self.server, self.members, self.rng, self.dask = study, server, members, rng, dask
+        self.study, self.total, self.server = study, total, server
+        self.members, self.rng, self.dask = members, rng, dask
         self.done: Counter[str] = Counter()
         self.problems: list[str] = []
         self._later: list[tuple[float, Callable[[], None]]] = []
@@ -115,7 +123,7 @@ class Round:
             ways = [way for way in ways if way not in LONG]
         way = str(self.rng.choice(ways))
         member = any_of(self.members, self.rng)
-        if member is None:
+        if member is None or self._is_done():
             return
         done = True
         match way:
@@ -142,6 +150,13 @@ class Round:
             case _:
                 done = self.dask.do(way, self.rng)
         self.done[way] += done
+
+    def _is_done(self) -> bool:
+        """Tell whether nothing is left to be disturbed: who is started again shall come to its end."""
+        if not self._is_up:
+            return False
+        with psycopg.connect(self.server.address) as connection:
+            return witness.finished(connection, self.study) >= self.total
 
     def _for(self, seconds: float, undo: Callable[[], None], member: Member) -> None:
         name = member.name
@@ -230,7 +245,7 @@ def run(args: argparse.Namespace, folder: Path) -> list[str]:
         began = time.monotonic()
         until, number, trials, claims = began + 60 * args.minutes, 0, 0, 0
         while time.monotonic() < until and not problems:
-            one = Round(f"round-{number}", server, members, rng, dask)
+            one = Round(f"round-{number}", args.trials, server, members, rng=rng, dask=dask)
             one.run(until)
             changes, kept = witness.read(server.address, one.study)
             found = check(changes, kept, one.outages(), total=args.trials, limit=LIMIT, grace=GRACE_SECONDS)
