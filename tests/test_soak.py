@@ -13,9 +13,9 @@ TRIALS = np.arange(0, 1000, 10)
 @pytest.mark.parametrize(
     ("values", "unit", "said"),
     [
-        (200 + np.sin(TRIALS), "MiB", "flat"),
-        (np.minimum(TRIALS, 150) + 100, "MiB", "flat"),  # within the warm-up
-        (200 + TRIALS / 1024, "MiB", "flat"),  # by less than a twentieth
+        (200 + np.sin(TRIALS), "KiB", "flat"),
+        (np.minimum(TRIALS, 150) + 100, "", "flat"),  # within the warm-up
+        (200 + TRIALS / 1024, "MiB", "flat (+1 KiB per trial)"),  # by less than a twentieth
         (10 + 4.8 * TRIALS / 1024, "MiB", "grows by 4.8 KiB per trial"),
         (20 + TRIALS // 500, "", "flat"),
         (20 + TRIALS / 100, "", "grows by 0.01 per trial"),

@@ -90,8 +90,9 @@ class Round:
     def _reap(self, member: Member) -> bool:
         """See why one ended, and start it again unless it is done."""
         code, said = member.process.returncode, member.said()
-        allowed = (0, -signal.SIGKILL, *((1,) if self.dask else ()))
-        if code not in allowed or "Traceback" in said:
+        # Who begins without a server says so; a cluster whose scheduler is gone ends a sweep.
+        told = code == 1 and ("cannot use the database" in said or self.dask)
+        if not (told or code in (0, -signal.SIGKILL)) or "Traceback" in said or "a fault of the" in said:
             self.problems.append(f"{member.name} ended with {code}: {said[-1500:]}")
         if code == 0:
             return True

@@ -56,12 +56,10 @@ class Fit:
 
     def says(self, unit: str) -> str:
         """Return the verdict in words."""
-        if abs(self.change) <= max(SHARE * abs(self.middle), QUANTA[unit]):
-            return "flat"
-        size, unit = (1024 * self.slope, "KiB") if unit == "MiB" else (self.slope, unit)
-        return f"{'grows' if self.slope > 0 else 'falls'} by {abs(size):.3g} {unit} per trial".replace(
-            "  ", " "
-        )
+        size, shown = (1024 * self.slope, " KiB") if unit == "MiB" else (self.slope, unit and f" {unit}")
+        if abs(self.change) > max(SHARE * abs(self.middle), QUANTA[unit]):
+            return f"{'grows' if self.slope > 0 else 'falls'} by {abs(size):.3g}{shown} per trial"
+        return "flat" if unit != "MiB" else f"flat ({size:+.3g} KiB per trial)"
 
 
 def fit(trials: Sequence[float], values: Sequence[float]) -> Fit:
@@ -87,6 +85,7 @@ class Soak:
         self.folder, self.seconds = folder, 60 * minutes
         self.samples: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.trials: list[float] = []
+        self.ended: set[str] = set()  # before the sweep did
         self.polls = self.exports = 0
         self._stop = threading.Event()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -121,6 +120,7 @@ class Soak:
                 thread.start()
             while sweep.poll() is None:
                 self._sample()
+                self.ended |= {name for name, each in self._processes.items() if each.poll() is not None}
                 time.sleep(every)
         finally:
             self._stop.set()
@@ -216,7 +216,7 @@ def main() -> int:
     print("\n".join(soak.report()))
     for key, value in describe(["optuna", "optuna-dashboard", "sqlalchemy", "numpy"]).items():
         print(f"\n{key}: {value}")
-    wrong = [name for name, text in said.items() if "Traceback" in text]
+    wrong = [name for name, text in said.items() if "Traceback" in text or name in soak.ended - {"sweep"}]
     for name in wrong:
         print(f"WRONG: {name}: {said[name][-1500:]}")
     return 1 if wrong else 0
