@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,10 +80,10 @@ class Member:
         """Take note that it cannot work from now on."""
         self.outages.append(Outage(self.name, why, time.time()))
 
-    def back(self) -> None:
-        """Take note that it can work again."""
+    def back(self, why: str) -> None:
+        """Take note that this no longer keeps it from its work."""
         self.outages = [
-            Outage(o.who, o.why, o.began, min(o.ended, time.time())) if o.who == self.name else o
+            replace(o, ended=min(o.ended, time.time())) if (o.who, o.why) == (self.name, why) else o
             for o in self.outages
         ]
 

@@ -137,13 +137,11 @@ class Round:
             case "stop who has the right":
                 done = self._stop_holder(IDLE_SECONDS + 10)
             case "cut":
-                member.away("cut off")
                 member.link.cut()
-                self._for(self.rng.uniform(1, 40), member.link.mend, member)
+                self._for(self.rng.uniform(1, 40), "cut off", member.link.mend, member)
             case "silence":
-                member.away("no word")
                 member.link.silence()
-                self._for(self.rng.uniform(1, 60), member.link.mend, member)
+                self._for(self.rng.uniform(1, 60), "no word", member.link.mend, member)
             case "restart the server":
                 done = self._restart()
             case "set the clock":
@@ -159,21 +157,21 @@ class Round:
         with psycopg.connect(self.server.address) as connection:
             return witness.finished(connection, self.study) >= self.total
 
-    def _for(self, seconds: float, undo: Callable[[], None], member: Member) -> None:
+    def _for(self, seconds: float, why: str, undo: Callable[[], None], member: Member) -> None:
         name = member.name
+        member.away(why)
 
         def end() -> None:
             undo()
             if member.name == name:
-                member.back()
+                member.back(why)
 
         self._long_until = time.monotonic() + seconds
         self._later.append((self._long_until, end))
 
     def _stop(self, member: Member, seconds: float) -> None:
-        member.away("stopped")
         member.signal(signal.SIGSTOP)
-        self._for(seconds, lambda: member.signal(signal.SIGCONT), member)
+        self._for(seconds, "stopped", lambda: member.signal(signal.SIGCONT), member)
 
     def _stop_holder(self, seconds: float) -> bool:
         """Stop a coordinator in the moment in which it holds the right, as the server sees it."""
@@ -213,7 +211,7 @@ class Round:
             self.server.start()
             self._is_up = True
             for member in self.members:
-                member.back()
+                member.back("no server")
 
         self._later.append((time.monotonic() + self.rng.uniform(0, 8), start))
         return True
