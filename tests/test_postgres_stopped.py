@@ -9,7 +9,7 @@ from coordinators import child, go, line, opened, states
 from sqlalchemy.exc import DBAPIError
 
 from fcnet.errors import UserError
-from studies.storage import postgres
+from studies.storage import postgres, retrying
 from studies.storage.errors import passes
 from studies.storage.ownership import coordinate
 
@@ -70,6 +70,34 @@ def test_a_stopped_coordinator_loses_the_right_and_counts_again(database, total)
         " waiting until the server takes it away after 60 s"
     )
     assert said[1] == "the study 'a' goes on"
+
+
+def test_a_right_that_is_lost_after_the_last_look_at_it_starts_no_waiting_trial(database, monkeypatch):
+    monkeypatch.setattr(postgres, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(retrying, "PAUSE_SECONDS", 0.05)
+    guard, counts = postgres.PostgresPeers.guard, list[int]()
+    with (
+        opened(database) as (storage, study),
+        opened(database) as (other_storage, other_study),
+        coordinate(storage, study) as coordinator,
+        coordinate(other_storage, other_study) as other,
+    ):
+        study.enqueue_trial({"x": 0.5})
+
+        def look(self: postgres.PostgresPeers) -> None:
+            guard(self)
+            if len(counts) == 1:  # silent, until somebody else has got the right
+                with other.exclusive():
+                    pass
+
+        def may_start(trials: Any) -> bool:
+            counts.append(len(trials))
+            return True
+
+        monkeypatch.setattr(postgres.PostgresPeers, "guard", look)
+        assert coordinator.ask(may_start) is not None
+        assert counts == [1, 1]
+        assert states(study) == ["RUNNING"]
 
 
 def test_nobody_who_goes_on_loses_the_right_to_one_who_waits(database, monkeypatch):

@@ -16,6 +16,11 @@ from optuna.trial import TrialState
 from studies.storage.database import connect
 from studies.storage.study import load_study
 
+pytest.importorskip("psycopg", reason="needs the extra postgres")
+
+from benchmarks.stress import witness
+from benchmarks.stress.history_check import Outage, check
+
 
 @contextlib.contextmanager
 def sweeping(folder, address, images, *options):
@@ -87,10 +92,13 @@ def address(login):
 
 def test_three_coordinators_one_killed_share_an_exact_total_and_show_no_password(address, images, tmp_path):
     options = ("--trials", 12, "--epochs", 2)
+    witness.install(address)
     with contextlib.ExitStack() as stack:
         one, two, doomed = (
-            stack.enter_context(sweeping(tmp_path, address, images, *options, "--seed", seed))
-            for seed in range(3)
+            stack.enter_context(
+                sweeping(tmp_path, f"{address}&application_name={name}", images, *options, "--seed", seed)
+            )
+            for seed, name in enumerate(("one", "two", "doomed"))
         )
         wait_for(3, address, one, two)
         doomed.send_signal(signal.SIGKILL)
@@ -99,6 +107,10 @@ def test_three_coordinators_one_killed_share_an_exact_total_and_show_no_password
         for process in (one, two, doomed):
             assert "sesame" not in process.said()
     check_exact(address, 12)
+    changes, kept = witness.read(address, "sweep")
+    killed = Outage("doomed", "killed", 0.0)
+    assert check(changes, kept, [killed], total=12, limit=100.0, grace=0.0).problems == []
+    assert {"one", "two"} <= {change.who for change in changes} <= {"one", "two", "doomed"}
     with contextlib.closing(connect(address, create=False)) as storage:
         study = load_study(storage, "sweep")
         system = storage.get_study_system_attrs(study._study_id)

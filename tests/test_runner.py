@@ -108,6 +108,30 @@ def test_a_lost_worker_costs_one_retry_with_the_same_parameters(opened):
     assert sum(state == TrialState.COMPLETE for state in states(opened[1])) == 6
 
 
+@pytest.mark.parametrize("then", ["reports", "is complete", "is pruned", "fails", "loses its worker"])
+def test_who_lost_its_trial_to_another_coordinator_goes_on_with_the_next(opened, then):
+    storage, study = opened
+
+    def objective(trial):
+        value = suggest(trial)
+        if trial.number == 0:  # after a silence another one takes it over
+            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            match then:
+                case "reports":
+                    trial.report(value, 0)
+                case "is pruned":
+                    raise optuna.TrialPruned
+                case "fails":
+                    raise TrainingFailed("no good")
+                case "loses its worker":
+                    raise WorkerLost("gone")
+        return value
+
+    run(opened, objective, total=2)
+    assert states(study) == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert study.trials[0].values is None
+
+
 @pytest.mark.parametrize(
     ("slots", "allowed"), [(1, 5), (2, 5), (6, 12)]
 )  # a machine dies with all its workers

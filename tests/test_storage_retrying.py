@@ -101,11 +101,10 @@ def test_after_giving_up_a_trial_is_enqueued_at_once_or_not_at_all(locked):
     study = open_study(storage, "a", facts=FACTS)
     storage.give_up()
     study.enqueue_trial({"x": 1.0})
-    attempts = []
     other.execute("BEGIN IMMEDIATE")
-    with storage.guarded(lambda: attempts.append(1)), pytest.raises(UserError, match="did not answer"):
+    with pytest.raises(UserError, match="did not answer"):
         study.enqueue_trial({"x": 2.0})
-    assert len(attempts) == 2  # the second one is refused before it waits
+    assert storage._creation.attempts == 2  # the second one is refused before it waits
     other.execute("ROLLBACK")
     assert len(study.trials) == 1
 
@@ -181,4 +180,23 @@ def test_a_guard_prevents_the_start_of_a_new_trial_and_of_a_waiting_one(storage,
             study.enqueue_trial({"x": 2.0})
     assert [trial.state.name for trial in study.trials] == ["WAITING"] * waiting
     study.ask()
+    assert [trial.state.name for trial in study.trials] == ["RUNNING"]
+
+
+def test_a_waiting_trial_is_at_no_moment_started_without_its_mark(storage):
+    study = open_study(storage, "a", facts=FACTS)
+    study.enqueue_trial({"x": 1.0})
+    unmarked = (
+        "SELECT count(*) FROM trials WHERE state = 'RUNNING' AND trial_id NOT IN"
+        " (SELECT trial_id FROM trial_system_attributes WHERE key = 'coordinator' AND value_json = '\"me\"')"
+    )
+    seen: list[int] = []
+
+    @sqlalchemy.event.listens_for(storage.engine, "commit")
+    def look(connection: sqlalchemy.Connection) -> None:
+        seen.append(connection.exec_driver_sql(unmarked).scalar_one())
+
+    with storage.marking("me"):
+        assert study.ask().number == 0
+    assert set(seen) == {0}
     assert [trial.state.name for trial in study.trials] == ["RUNNING"]

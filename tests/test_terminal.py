@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from studies.analysis.advice import Repeated, repeated
 from studies.commands import main as program
+from studies.commands import watch
 from studies.execution.progress import Progress
 from studies.experiments.overview import Watch
 from studies.experiments.results import best_trial, summarise
@@ -125,14 +127,14 @@ def test_results_fit_80_columns_without_colour_where_that_is_wished(environ):
 def test_a_sweep_of_another_process_is_watched_from_its_storage_alone(tmp_path):
     study = make_study(12, asked=20, running=1, storage=connect(f"sqlite:///{tmp_path}/a.db", create=True))
     before = (tmp_path / "a.db").read_bytes()
-    watch = Watch(study)
-    standing, shown = watch.look(now=NOW)
+    watching = Watch(study)
+    standing, shown = watching.look(now=NOW)
     assert (shown.finished, shown.total, shown.running, shown.latest) == (12, 20, 1, ())
     assert standing.is_running
     assert shown.seconds_left == standing.seconds_left
     assert (tmp_path / "a.db").read_bytes() == before
     more_trials(study, 2, now=NOW)
-    _, shown = watch.look(now=NOW)
+    _, shown = watching.look(now=NOW)
     assert [trial.number for trial in shown.latest] == [13, 14]
     assert shown.finished == 14
 
@@ -147,6 +149,20 @@ def test_watching_ends_with_the_sweep(tmp_path, monkeypatch, capsys):
     assert program.main(["watch", "--study", "runs", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["study"], found["finished"], found["asked"], found["is_running"]) == ("runs", 12, 20, True)
+
+
+def test_trials_that_end_between_two_looks_are_watched(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    study = make_study(12, asked=20, storage=connect("sqlite:///sweep.db", create=True))
+
+    def sleep(seconds):
+        if len(study.trials) < 18:
+            more_trials(study, 1, now=NOW)
+
+    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=sleep))
+    assert program.main(["watch"]) == 0
+    assert len(study.trials) == 18
+    assert "18 of 20" in capsys.readouterr().out
 
 
 def test_who_asked_for_it_is_told_the_result_or_the_error(tmp_path, images, sweep):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from studies.experiments.overview import Standing
 
 
-_LOOKS = 3  # that find nothing running are enough
+_LOOKS = 3  # that find nothing running, and nothing that ended since, are enough
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def run(options: Options) -> int:
         while True:
             standing, progress = watch.look()
             display.show(progress)
-            still = 0 if standing.is_running else still + 1
+            still = 0 if standing.is_running or progress.latest else still + 1
             if _ended(standing, still):
                 break
             time.sleep(options.every)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -155,7 +156,9 @@ class Runner:
         try:
             while (trial := self._next()) is not None:
                 try:
-                    self._run(trial)
+                    # Another coordinator took it for dead after a silence: it runs again under a new number.
+                    with contextlib.suppress(UpdateFinishedTrialError):
+                        self._run(trial)
                 finally:
                     with self._change:
                         self._running -= 1
@@ -249,7 +252,7 @@ class Runner:
 
     def _tell(self, trial: Trial, state: TrialState, value: float | None = None) -> None:
         with self.coordinator.exclusive():
-            frozen = self.study.tell(trial, value, state=state)
+            frozen = self.study.tell(trial, value, state=state, skip_if_finished=True)
         with self._change:
             self._ended.append(frozen)
 

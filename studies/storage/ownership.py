@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -193,8 +194,9 @@ class Coordinator:
         params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         if again and params and self._successor(trial.number) is None:
             self._study.enqueue_trial(params, user_attrs=retry_attrs(trial))
-        self._storage.set_trial_user_attr(trial._trial_id, REASON, reason)
-        self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        with contextlib.suppress(UpdateFinishedTrialError):  # who has got the right meanwhile was quicker
+            self._storage.set_trial_user_attr(trial._trial_id, REASON, reason)
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         self._handed_out.discard(trial._trial_id)
 
     def _drop_doubles(self, trials: Sequence[FrozenTrial]) -> None:

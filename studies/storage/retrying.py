@@ -7,10 +7,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages._rdb.models import BaseModel
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,13 +20,14 @@ from fcnet.errors import UserError
 from studies.record import COORDINATOR
 from studies.storage.bulk import read_trials
 from studies.storage.errors import explain, passes, redact
-from studies.storage.gathering import GatheringStorage
+from studies.storage.gathering import Gathering, GatheringStorage
 
 PATIENCE_SECONDS = 300.0
 PAUSE_SECONDS = 1.0
 TICK_SECONDS = 0.1  # between two looks at whether the program gave up
 
 _T = TypeVar("_T")
+_TRIALS = BaseModel.metadata.tables["trials"]
 
 # Optuna would print a statement of SQL for every read that a lost connection cuts off, and every new study.
 logging.getLogger("optuna.storages._rdb.storage").setLevel(logging.ERROR)
@@ -89,7 +92,7 @@ class RetryingStorage(GatheringStorage):
 
     @contextlib.contextmanager
     def guarded(self, guard: Callable[[], None]) -> Iterator[None]:
-        """Call `guard` before a trial is started or enqueued within; what it raises prevents that."""
+        """Call `guard` when a trial is being started or enqueued within; what it raises prevents that."""
         self._guard = guard
         try:
             yield
@@ -190,24 +193,27 @@ class RetryingStorage(GatheringStorage):
 
     def _get_prepared_new_trial(self, study_id: int, template_trial: FrozenTrial | None, session: Any) -> Any:
         # Here, as Optuna repeats a failed creation by itself.
-        self._guard()
         self._creation.attempts += 1
         begins = template_trial is not None and template_trial.state == TrialState.RUNNING
         if self._given_up and (begins or self._creation.attempts > 1):
             raise self._no_answer()
-        return super()._get_prepared_new_trial(study_id, template_trial, session)
+        trial = super()._get_prepared_new_trial(study_id, template_trial, session)
+        session.flush()
+        # Last: in a silence from here on, the server ends this transaction before it takes the right away.
+        self._guard()
+        return trial
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
         """Set the state of a trial; see `optuna.storages.BaseStorage`."""
+        if state == TrialState.RUNNING:
+            return self._claim(trial_id)
         attempts = 0
 
         def attempt() -> bool:
             nonlocal attempts
             attempts += 1
-            if state == TrialState.RUNNING:
-                self._guard()
             try:
                 return super(RetryingStorage, self).set_trial_state_values(trial_id, state, values)
             except UpdateFinishedTrialError:
@@ -217,10 +223,26 @@ class RetryingStorage(GatheringStorage):
                         return True
                 raise
 
-        changed = self.retried(attempt)
-        if changed and state == TrialState.RUNNING and self._owner is not None:
-            self.set_trial_system_attr(trial_id, COORDINATOR, self._owner)
-        return changed
+        return self.retried(attempt)
+
+    def _claim(self, trial_id: int) -> bool:
+        """Start a waiting trial and mark it in one transaction: without its mark it would seem abandoned."""
+        waiting = (_TRIALS.c.trial_id == trial_id) & (_TRIALS.c.state == TrialState.WAITING)
+        claim = sqlalchemy.update(_TRIALS).where(waiting)
+        mark = Gathering()
+        if self._owner is not None:
+            mark.attr("system", trial_id, COORDINATOR, self._owner)
+
+        def attempt() -> bool:
+            with self.engine.begin() as connection:
+                started = claim.values(state=TrialState.RUNNING, datetime_start=datetime.now())
+                claimed: bool = connection.execute(started).rowcount == 1
+                if claimed:
+                    mark.write(connection)
+                    self._guard()  # last, as above
+                return claimed
+
+        return self.retried(attempt)
 
 
 def _retried(method: Callable[..., _T]) -> Callable[..., _T]:
