@@ -188,7 +188,7 @@ def train(
         Where models and learning curves are written; by default ``models/STUDY``.
     artifacts : Path, default="artifacts"
         Folder of the study's artifacts, to which the model and the curves are attached.
-    backend, say, show
+    backend, say, show : optional
         See `search`.
     warn : callable, optional
         Takes the cost of testing one more configuration, before anything is done.

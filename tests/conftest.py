@@ -48,6 +48,7 @@ SLOW = [
         "postgres_sweep",
         "reproduce",
         "serving",
+        "site",
         "storage",
         "storage_ownership",
         "style",

@@ -18,8 +18,10 @@ def best_estimator(
 
     Parameters
     ----------
-    storage, study : str
-        Address of the database, and the study's name.
+    storage : str, default="sqlite:///sweep.db"
+        Address of the database.
+    study : str, default="sweep"
+        The study's name.
     image_shape : sequence of int, optional
         Channels, rows and columns of an image, where the winner was trained on mirror images too; without it
         the study's data are loaded to look.

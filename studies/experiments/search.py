@@ -38,8 +38,10 @@ class Plan:
 
     Parameters
     ----------
-    url, study : str
-        Address of the database, and the study's name.
+    url : str, default="sqlite:///sweep.db"
+        Address of the database.
+    study : str, default="sweep"
+        The study's name.
     trials : int, default=100
         Finished trials that the study shall hold in the end.
     data : str, default="auto"
@@ -51,8 +53,10 @@ class Plan:
     metric : {"accuracy", "balanced_accuracy"}, default="accuracy"
         What a training is judged by.
     epochs : int, default=20
-    sampler, pruner : str
-        Names that the options take.
+    sampler : str, default="tpe"
+        A name that the option takes.
+    pruner : str, default="median"
+        A name that the option takes.
     seed : int, default=0
     timeout : float, optional
         Seconds after which the sweep ends; trials that run then are run again by the next start.
