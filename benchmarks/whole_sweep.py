@@ -31,6 +31,7 @@ COMPETITORS = {
     "fcnet, no pruner": ("ours", {"options": ["--pruner", "none"]}),
     "Optuna + PyTorch": ("optuna_pytorch", {}),
     "Optuna + PyTorch, our inputs": ("optuna_pytorch_inputs", {}),
+    "Ray Tune, ASHA, PyTorch": ("ray_asha", {}),
     "scikit-learn halving": ("sklearn_halving", {}),
     "scikit-learn halving, PCA": ("sklearn_halving_pca", {}),
 }

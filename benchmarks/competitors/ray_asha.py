@@ -1,0 +1,64 @@
+"""Ray Tune with PyTorch in the form of its own documentation: random search with ASHA, one core per trial.
+
+The scheduler's settings are Ray's defaults; the ranges are those of this program for the same hyperparameters.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # tables of progress would be printed for each trial
+
+import ray
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.basic_variant import BasicVariantGenerator
+
+from benchmarks.competitors.optuna_pytorch import EPOCHS
+from benchmarks.competitors.optuna_pytorch import test as test
+from benchmarks.competitors.torch_training import accuracy, rows, train
+
+SPACE = {
+    "batch_size": tune.lograndint(16, 257),
+    "learning_rate": tune.loguniform(3e-4, 1e-1),
+    "hidden_units": tune.lograndint(32, 513),
+    "momentum": tune.uniform(0.0, 0.98),
+    "weight_decay": tune.loguniform(1e-6, 1e-1),
+    "n_layers": tune.randint(2, 5),
+    "seed": tune.randint(0, 1_000_000),
+}
+
+
+def trainable(config: dict[str, Any], data: list[Any]) -> None:
+    """Train, and report the validation accuracy of each epoch."""
+    x, y, x_validation, y_validation = data
+    for network in train(x, y, config, epochs=EPOCHS, seed=config["seed"]):
+        tune.report({"accuracy": accuracy(network, x_validation, y_validation)})
+
+
+def search(folder: Path, seconds: float, seed: int) -> dict[str, Any]:
+    """Search with two trials at a time."""
+    with tempfile.TemporaryDirectory() as temporary:
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=f"{temporary}/ray")
+        tuner = tune.Tuner(
+            tune.with_parameters(trainable, data=rows(folder, "train", "validation")),
+            param_space=SPACE,
+            tune_config=tune.TuneConfig(
+                metric="accuracy",
+                mode="max",
+                num_samples=-1,
+                time_budget_s=seconds,
+                scheduler=ASHAScheduler(max_t=EPOCHS),
+                search_alg=BasicVariantGenerator(random_state=seed, max_concurrent=2),
+            ),
+            run_config=tune.RunConfig(storage_path=f"{temporary}/results", verbose=0),
+        )
+        results = tuner.fit()
+        ray.shutdown()
+        best = results.get_best_result()
+        assert best.config is not None
+        assert best.metrics is not None
+        print(len(results), "trials", file=sys.stderr)
+        return {"value": best.metrics["accuracy"], "trials": len(results), **best.config}
