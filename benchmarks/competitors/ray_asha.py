@@ -1,6 +1,6 @@
 """Ray Tune with PyTorch in the form of its own documentation: random search with ASHA, one core per trial.
 
-The scheduler's settings are Ray's defaults; the ranges are those of this program for the same hyperparameters.
+The scheduler is set as Ray sets it; the ranges are this program's for the same hyperparameters.
 """
 
 import os
@@ -16,8 +16,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
-from benchmarks.competitors.optuna_pytorch import EPOCHS
-from benchmarks.competitors.optuna_pytorch import test as test
+from benchmarks.competitors.optuna_pytorch import EPOCHS, test  # noqa: F401  the network is the same
 from benchmarks.competitors.torch_training import accuracy, rows, train
 
 SPACE = {
