@@ -18,6 +18,7 @@ from optuna.study import Study
 from fcnet.data import Reading
 from fcnet.errors import UserError
 from fcnet.metrics import EpochMetrics
+from fcnet.writing import write_whole
 from studies.execution.backend import Backend, cores
 from studies.execution.experiment import Experiment
 from studies.execution.progress import Progress
@@ -70,15 +71,19 @@ def figure(study: Study) -> Figure:
 
 
 def export_page(study: Study, path: Path, *, options: str = "") -> None:
-    """Write the page of a sweep as one file that needs no network.
-
-    The commands that it shows name the study by `options`, if that is needed.
-    """
-    from fcnet.writing import write_whole
+    """Write the page of a sweep as one file; the commands that it shows name the study by `options`."""
     from studies.experiments.overview import overview
     from studies.views.page import Surroundings, render
 
     write_whole(path, render(overview(study), Surroundings(options=options)).encode())
+
+
+def export_comparison(studies: Sequence[Study], path: Path, *, options: Sequence[str] = ("", "")) -> None:
+    """Write the page of two sweeps side by side as one file; each is named by its own of the `options`."""
+    from studies.experiments.comparison import compare_studies
+    from studies.views.page import render_comparison
+
+    write_whole(path, render_comparison(compare_studies(studies), options=options).encode())
 
 
 def open_study(storage: str = "sqlite:///sweep.db", study: str = "sweep") -> Study:
@@ -119,10 +124,8 @@ def search(
     plan : Plan
     backend : Backend, optional
         Where training runs, here and below; by default in as many processes as there are cores.
-    say : callable, optional
-        Takes one-line notices for the user.
-    show : callable, optional
-        Takes the progress, a few times a second.
+    say, show : callable, optional
+        Take one-line notices for the user; the progress, a few times a second.
 
     Returns
     -------
@@ -181,15 +184,13 @@ def train(
     study : Study
     trial : int, optional
         By default the winner, see `studies.experiments.results.winner_of`.
-    data : str, optional
-        Where the data are now, if they were moved.
     n_seeds : int, default=5
     folder : Path, optional
         Where models and learning curves are written; by default ``models/STUDY``.
     artifacts : Path, default="artifacts"
         Folder of the study's artifacts, to which the model and the curves are attached.
-    backend, say, show : optional
-        See `search`.
+    data, backend, say, show : optional
+        See `confirm` and `search`.
     warn : callable, optional
         Takes the cost of testing one more configuration, before anything is done.
     """

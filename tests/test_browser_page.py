@@ -14,9 +14,10 @@ from served import HOSTS, running
 
 from studies.dashboard import pages
 from studies.dashboard.serving import application
+from studies.experiments.comparison import compare_studies
 from studies.experiments.overview import overview
 from studies.storage.database import connect
-from studies.views.page import render
+from studies.views.page import render, render_comparison
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 WIDE = {"width": 1500, "height": 900}
@@ -177,6 +178,48 @@ def test_names_with_scripts_do_nothing(browser, tmp_path):
     assert page.evaluate("window.attacked") is None
     assert errors == []
     page.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1500), ("dark", 390)])
+def test_two_studies_stand_side_by_side_in_one_file(browser, tmp_path, scheme, width):
+    evil = "</script><script>window.attacked=1</script><img src=x onerror=window.attacked=2>"
+    studies = make_study(30, name=evil, confirmed=True, tested=True), make_study(12, name="b", seed=1)
+    path = tmp_path / "compare.html"
+    path.write_text(render_comparison(compare_studies(studies)))
+    page, errors = opened(
+        browser,
+        path.as_uri(),
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        offline=True,
+    )
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"No verdict: {evil} is confirmed, b is not.")
+    expect(page.locator(".study")).to_have_text(f"{evil} and b side by side")
+    assert page.evaluate("window.attacked") is None
+    for name in ("progress-trial", "progress-time"):
+        expect(page.locator(f'[data-figure="{name}"] .scatterlayer .trace')).to_have_count(2)
+    expect(page.get_by_role("row", name="≠ differs: learning_rate")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert serious(page) == []
+    assert errors == []
+    page.close()
+
+
+def test_the_served_page_leads_to_its_comparison_with_another_sweep(browser, tmp_path):
+    storage = connect(f"sqlite:///{tmp_path / 'sweep.db'}", create=True)
+    make_study(12, storage=storage)
+    make_study(8, name="other", storage=storage, seed=1)
+    app = application(storage, allowed_hosts=HOSTS, study="sweep", typed=lambda name: f" --study {name}")
+    with running(app) as port:
+        page, errors = opened(browser, f"http://127.0.0.1:{port}/")
+        page.get_by_role("link", name="Compare with other").click()
+        expect(page.locator(".study")).to_have_text("sweep and other side by side")
+        expect(page.locator('[data-figure="progress-time"] .scatterlayer .trace')).to_have_count(2)
+        expect(page.get_by_text("python sweep.py confirm --study other")).to_have_count(1)
+        page.get_by_role("link", name="other").click()
+        expect(page.locator(".study")).to_contain_text("other CIFAR-10")
+        assert errors == []
+        page.close()
 
 
 def test_it_prints_in_order_with_all_trials(browser, tmp_path):

@@ -69,7 +69,7 @@ def test_the_files_of_the_page_are_there_to_be_kept(port: int) -> None:
 
     body = ask(port, "/")[2].decode()
     files = re.findall(r'(?:src|href)="(/page/[^"]+)"', body)
-    assert len(files) == 4
+    assert len(files) == 5
     for file in files:
         status, headers, content = ask(port, file)
         assert status == 200
@@ -86,6 +86,20 @@ def test_the_files_of_the_page_are_there_to_be_kept(port: int) -> None:
 def test_what_is_no_sweep_is_left_to_optuna_dashboard(port: int, query: str, place: str) -> None:
     status, headers, _ = ask(port, "/" + query)
     assert (status, headers["Location"]) == (303, place)
+
+
+def test_two_sweeps_are_compared_under_the_same_policy(port: int) -> None:
+    place = "/compare?study=sweep&with=a+second+one"
+    assert f'href="{place.replace("&", "&amp;")}"' in ask(port, "/")[2].decode()
+    status, headers, body = ask(port, place)
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert headers["Content-Security-Policy"] == POLICY
+    assert b"<strong>sweep</strong> and <strong>a second one</strong> side by side" in body
+    assert b"python sweep.py confirm --study &#39;a second one&#39;" in body
+    assert ask(port, place, If_None_Match=headers["ETag"])[0] == 304
+    for other in ("", "&with=nobody", "&with=sweep", "&with=sweep-confirm"):
+        status, headers, _ = ask(port, "/compare?study=sweep" + other)
+        assert (status, headers["Location"]) == (303, "/?study=sweep")
 
 
 def test_a_database_without_a_sweep_of_ours_shows_optuna_dashboard(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -1,12 +1,54 @@
 """What the winner of a search is worth: its score, corrected for having been picked by it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri  # scipy.stats takes long to import
 
-from studies.analysis.scores import Score
+from studies.analysis.scores import Score, noise_floor
 
 _DRAWS = 400
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """How much trainings of one configuration vary, on the same images.
+
+    Parameters
+    ----------
+    training : float
+        Standard deviation between two seeds of what a training is worth on endless images.
+    single : float
+        That of a training's score on these images.
+    freedom : int
+        Degrees of freedom of `single`.
+    """
+
+    training: float
+    single: float
+    freedom: int
+
+
+def repeated_noise(groups: Sequence[NDArray[np.bool_]]) -> Repeated | None:
+    """Measure the noise from repeats; None without any.
+
+    Two trainings of a configuration that disagree about a share q of n images differ by ``q / (2 n)`` for
+    that alone.
+
+    Parameters
+    ----------
+    groups : sequence of ndarray of bool, shape (n_repeats, n_images)
+        Per configuration, which images each of its trainings got right. Groups of one are passed over.
+    """
+    repeats = [masks for masks in groups if len(masks) > 1]
+    single = noise_floor([masks.mean(axis=1) for masks in repeats])
+    if single is None:
+        return None
+    by_images = float(np.mean([masks.var(axis=0, ddof=1).mean() / masks.shape[1] for masks in repeats]))
+    training = float(np.sqrt(max(0.0, single**2 - by_images)))
+    return Repeated(training, single, sum(len(masks) - 1 for masks in repeats))
 
 
 def corrected_score(right: NDArray[np.bool_], *, noise: float = 0.0, seed: int = 0) -> Score:

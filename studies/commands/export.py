@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcnet.errors import UsageError, UserError
-from studies.commands.options import FormatOptions, StudyOptions
-from studies.commands.parser import argument, option, switch
+from studies.commands.options import STORAGE, STUDY, FormatOptions, StudyOptions
+from studies.commands.parser import argument, option, repeated, switch
 from studies.program import command
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(StudyOptions, FormatOptions):
+class Options(FormatOptions):
     """The command's options."""
 
     file: str = argument(str, "FILE", "the file to write, such as page.html, trials.csv or model.onnx")
@@ -22,6 +22,20 @@ class Options(StudyOptions, FormatOptions):
     model: str | None = option(
         str, None, "MODEL", "a model.safetensors for .onnx (default: that of the study's last train)"
     )
+    storage: str = option(str, STORAGE, "URL", "database")
+    study: tuple[str, ...] = repeated(
+        "NAME",
+        f"its study (default: {STUDY}); given twice, .html shows both side by side, where one may be of"
+        " another database, URL#NAME",
+    )
+
+    @property
+    def studies(self) -> list[StudyOptions]:
+        """The studies that are named; of another database only where there are several."""
+        if len(self.study) < 2:
+            return [StudyOptions(storage=self.storage, study=name) for name in self.study or (STUDY,)]
+        found = [each.rpartition("#") if "://" in each else ("", "", each) for each in self.study]
+        return [StudyOptions(storage=url or self.storage, study=name) for url, _, name in found]
 
 
 def run(options: Options) -> int:
@@ -39,25 +53,38 @@ def run(options: Options) -> int:
             raise UsageError(
                 f"{name} is for a file {endings}, but {options.file} was asked for: leave it out"
             )
+    studies = options.studies
+    if len(studies) > 1 and write is not _page:
+        raise UsageError(f"{options.file} holds one study: name it with one --study")
+    if len(studies) > 2:
+        raise UsageError(f"two studies fit side by side, not {len(studies)}: name two with --study")
+    if len(studies) == 2 and studies[0] == studies[1]:
+        raise UsageError(f"--study names {studies[0].study!r} twice: name two studies")
     write(options, path)
     if options.as_json:
-        print(json.dumps({"study": options.study, "file": str(path)}))
+        names = [each.study for each in studies]
+        print(json.dumps({"study": names[0] if len(names) == 1 else names, "file": str(path)}))
     else:
         print(f"Written: {path}")
     return 0
 
 
 def _page(options: Options, path: Path) -> None:
-    from studies.api import export_page
+    from studies.api import export_comparison, export_page
 
-    export_page(options.open(), path, options=options.typed)
+    opened, typed = [each.open() for each in options.studies], [each.typed for each in options.studies]
+    if len(opened) == 2:
+        export_comparison(opened, path, options=typed)
+    else:
+        export_page(opened[0], path, options=typed[0])
 
 
 def _trials(options: Options, path: Path) -> None:
     from studies.experiments.tables import epochs_table, trials_table
     from studies.views.tables import write_table
 
-    write_table((epochs_table if options.epochs else trials_table)(options.open()), path)
+    (study,) = options.studies
+    write_table((epochs_table if options.epochs else trials_table)(study.open()), path)
 
 
 def _model(options: Options, path: Path) -> None:
@@ -68,10 +95,11 @@ def _model(options: Options, path: Path) -> None:
 
     saved = options.model
     if saved is None:
-        final = record.read(options.open()).final
+        (study,) = options.studies
+        final = record.read(study.open()).final
         if final is None:
             raise UserError(
-                f"the study {options.study!r} has no trained model yet: run {command('train')} first,"
+                f"the study {study.study!r} has no trained model yet: run {command('train')} first,"
                 " or name one with --model"
             )
         saved = final.model

@@ -77,6 +77,8 @@ def read(words: Sequence[str]) -> tuple[Callable[[], int], bool]:
             more = config.words(path, name, parser, COMMANDS, _first)
         except UsageError as error:
             parser.error(str(error))
+        if "study" in vars(found):  # it takes the place of the file's, also where several may be named
+            more = [word for word in more if not word.startswith("--study=")]
         parser.beside = f" (with the options in {path})" if more else ""
         found = parser.parse_args([*more, *given])
     debug = bool(found.__dict__.pop("debug"))

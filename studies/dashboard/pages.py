@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from urllib.parse import parse_qs, urlencode
@@ -17,8 +17,9 @@ from optuna.trial import TrialState
 
 from fcnet.errors import UserError
 from studies import record
+from studies.experiments.comparison import compare_studies
 from studies.experiments.overview import overview
-from studies.views.page import POLICY, Surroundings, asset, render
+from studies.views.page import POLICY, Surroundings, asset, render, render_comparison
 
 PAUSE_SECONDS = 2.0
 """Between two drawings of a page, however often it is asked for."""
@@ -40,7 +41,7 @@ class _Drawn:
 
 
 class Pages:
-    """Answers ``/`` and ``/page/...``.
+    """Answers ``/``, ``/compare`` and ``/page/...``.
 
     Parameters
     ----------
@@ -58,13 +59,13 @@ class Pages:
         self, storage: BaseStorage, *, study: str | None = None, typed: Callable[[str], str] = lambda _: ""
     ) -> None:
         self._storage, self._study, self._typed = storage, study, typed
-        self._drawn: dict[str, _Drawn] = {}
+        self._drawn: dict[tuple[str, ...], _Drawn] = {}
         self._lock = threading.Lock()
 
     @staticmethod
     def answers(path: str) -> bool:
         """Tell whether a path is one of the pages'."""
-        return path == "/" or path.startswith("/page/")
+        return path in ("/", "/compare") or path.startswith("/page/")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request that the guard has let in."""
@@ -77,16 +78,14 @@ class Pages:
             return "405 Method Not Allowed", [("Allow", "GET, HEAD")], b""
         path = environ["PATH_INFO"]
         zips = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
-        if path != "/":
+        if path.startswith("/page/"):
             return _file(path.removeprefix("/page/"), zips=zips)
         searches, others = self._studies()
-        asked = parse_qs(environ.get("QUERY_STRING", "")).get("study", [""])[0]
-        name = asked or (self._study if self._study in {**searches, **others} else next(iter(searches), None))
-        if name is None or name not in searches:
-            place = f"/dashboard/studies/{others[name]}" if name in others else "/dashboard"
-            return "303 See Other", [("Location", place)], b""
+        names = self._asked(environ, searches, others)
+        if isinstance(names, str):
+            return "303 See Other", [("Location", names)], b""
         try:
-            page = self._page(name, searches)
+            page = self._page(names, searches)
         except UserError as error:
             plain = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
             return "500 Internal Server Error", plain, f"{error}\n".encode()
@@ -95,6 +94,20 @@ class Pages:
             return "304 Not Modified", headers, b""
         kind = ("Content-Type", "text/html; charset=utf-8")
         return "200 OK", [kind, *headers], page.zipped if zips else page.body
+
+    def _asked(
+        self, environ: WSGIEnvironment, searches: dict[str, int], others: dict[str, int]
+    ) -> tuple[str, ...] | str:
+        """Return the sweep, or the two, that an address asks for, or a better address."""
+        query = parse_qs(environ.get("QUERY_STRING", ""))
+        asked = query.get("study", [""])[0]
+        name = asked or (self._study if self._study in {**searches, **others} else next(iter(searches), None))
+        if name is None or name not in searches:
+            return f"/dashboard/studies/{others[name]}" if name in others else "/dashboard"
+        if environ["PATH_INFO"] == "/":
+            return (name,)
+        beside = query.get("with", [""])[0]
+        return (name, beside) if beside in searches and beside != name else _place(name)
 
     def _studies(self) -> tuple[dict[str, int], dict[str, int]]:
         """Return the sweeps of the database by name, and all that is something else, with their ids."""
@@ -105,24 +118,43 @@ class Pages:
             kind[study.study_name] = study._study_id
         return searches, others
 
-    def _page(self, name: str, searches: dict[str, int]) -> _Drawn:
-        study = optuna.load_study(study_name=name, storage=self._storage)
+    def _page(self, names: tuple[str, ...], searches: dict[str, int]) -> _Drawn:
+        """Return the page of a sweep, or that of two side by side."""
+        studies = [optuna.load_study(study_name=name, storage=self._storage) for name in names]
         with self._lock:  # one drawing at a time
-            old, now = self._drawn.get(name), time.monotonic()
+            old, now = self._drawn.get(names), time.monotonic()
             if old is not None and now < old.at + max(PAUSE_SECONDS, old.seconds / _SHARE):
                 return old
-            key = _state(study), *searches
+            key = *map(_state, studies), *searches
             if old is not None and old.key == key:
                 old.at = now
                 return old
-            others = [(n, "/?" + urlencode({"study": n})) for n in searches if n != name]
-            place = f"/dashboard/studies/{searches[name]}"
-            around = Surroundings(options=self._typed(name), live=True, studies=others, dashboard=place)
-            body = render(overview(study), around).encode()
+            body = (self._one(studies[0], searches) if len(studies) == 1 else self._both(studies)).encode()
             done = time.monotonic()
             tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
-            self._drawn[name] = _Drawn(key, done, done - now, body, gzip.compress(body, 5), tag)
-            return self._drawn[name]
+            self._drawn[names] = _Drawn(key, done, done - now, body, gzip.compress(body, 5), tag)
+            return self._drawn[names]
+
+    def _one(self, study: Study, searches: dict[str, int]) -> str:
+        name = study.study_name
+        others = [(n, _place(n), _place(name, n)) for n in searches if n != name]
+        place = f"/dashboard/studies/{searches[name]}"
+        around = Surroundings(options=self._typed(name), live=True, studies=others, dashboard=place)
+        return render(overview(study), around)
+
+    def _both(self, studies: Sequence[Study]) -> str:
+        names = [study.study_name for study in studies]
+        around = Surroundings(live=True, studies=[(name, _place(name), "") for name in names])
+        return render_comparison(
+            compare_studies(studies), around, options=[self._typed(name) for name in names]
+        )
+
+
+def _place(name: str, other: str | None = None) -> str:
+    """Return the address of a sweep's page, or that of its comparison with another one."""
+    if other is None:
+        return "/?" + urlencode({"study": name})
+    return "/compare?" + urlencode({"study": name, "with": other})
 
 
 def _file(served: str, *, zips: bool) -> tuple[str, list[Header], bytes]:

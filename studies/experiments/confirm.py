@@ -11,7 +11,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.data import Dataset
-from fcnet.data.holdout import FOLDS, holdout_rows
+from fcnet.data.holdout import holdout_rows
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.scores import effective_rows, weights
@@ -22,18 +22,13 @@ from studies.analysis.outcomes import Outcomes, training_noise
 from studies.analysis.scores import Score, confirmed_score, noise_of_one, paired_noise
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.choosing import choose
+from studies.experiments.folds import fold_wish, key_of, mask_of, runs_name, wanted
 from studies.experiments.results import baseline_trial, require_best
-from studies.record import CONFIRMATION, Candidate, Confirmation, Source, Wish
+from studies.record import CONFIRMATION, Candidate, Confirmation, Source
 from studies.space import Space
 
 _STREAM = 0xC0  # keeps the confirmation's seeds apart from those of the search and of the final training
 _Array = NDArray[np.float64]
-_Key = tuple[Hyperparameters, int | None, int, int]
-
-
-def runs_name(study: str) -> str:
-    """Return the name of the study that keeps a study's confirmation runs."""
-    return f"{study}-confirm"
 
 
 def confirmation_seeds(n: int) -> list[int]:
@@ -107,12 +102,12 @@ class Confirm(Experiment[Confirmation]):
         n = outcomes.trainings
         if n == len(self.seeds) or self._is_decided(racing):
             return []
-        wish = self._wish(n)
-        held = {_key(t) for t in trials if t.state in (*FINISHED, TrialState.RUNNING, TrialState.WAITING)}
+        wish = fold_wish(self.seeds, n)
+        held = {key_of(t) for t in trials if t.state in (*FINISHED, TrialState.RUNNING, TrialState.WAITING)}
         return [
             Wanted(self.configurations[i], msgspec.structs.replace(wish, origin=self.chosen[i].number))
             for i in np.flatnonzero(racing)
-            if _wanted(self.configurations[i], wish) not in held
+            if wanted(self.configurations[i], wish) not in held
         ]
 
     def expected(self, trials: Sequence[FrozenTrial]) -> int:
@@ -191,29 +186,25 @@ class Confirm(Experiment[Confirmation]):
     def _names(self) -> str:
         return f"trials {', '.join(str(trial.number) for trial in self.chosen)}"
 
-    def _wish(self, n: int) -> Wish:
-        """Return what the n-th training of each candidate shall be; five make a partition."""
-        return Wish(seed=self.seeds[n], split_seed=self.seeds[n - n % FOLDS], fold=n % FOLDS)
-
     def _judged(self, trials: Sequence[FrozenTrial]) -> tuple[Outcomes, NDArray[np.bool_]]:
         """Return the outcomes of all finished folds, and who still races.
 
         There are none where a candidate had left the race or diverged.
         """
-        found = {_key(trial): trial for trial in trials if trial.state in FINISHED}
+        found = {key_of(trial): trial for trial in trials if trial.state in FINISHED}
         with self._judging:  # what is finished stays, and is judged once
             while not (len(self._images) == len(self.seeds) or self._is_decided(self._racing)):
                 n = len(self._images)
-                column = [found.get(_wanted(h, self._wish(n))) for h in self.configurations]
+                column = [found.get(wanted(h, fold_wish(self.seeds, n))) for h in self.configurations]
                 if any(column[i] is None for i in np.flatnonzero(self._racing)):
                     break
-                wish = self._wish(n)
+                wish = fold_wish(self.seeds, n)
                 rows = holdout_rows(self.dataset.labels, seed=wish.split_seed, fold=wish.fold)
                 self._images.append(np.flatnonzero(rows))
                 counted = weights(self.facts.metric, self.dataset.labels[rows])
                 for masks, trial, races in zip(self._masks, column, self._racing, strict=True):
-                    right = _right(trial) if races and trial is not None else None
-                    masks.append(None if right is None else right * counted)
+                    mask = mask_of(trial) if races and trial is not None else None
+                    masks.append(None if mask is None else mask * counted)
                 self._outcomes = Outcomes.of(self._masks, self._images)
                 # The look after n trainings may spend 1 / (n (n - 1)) of the chance of a false farewell.
                 looks = max(1, (n + 1) * n) * self._share
@@ -255,27 +246,9 @@ class Confirm(Experiment[Confirmation]):
 
     def _diverged(self, trials: Sequence[FrozenTrial], n: int) -> list[int]:
         """Return how many of each candidate's first `n` trainings diverged."""
-        broken = {_key(trial) for trial in trials if trial.state == TrialState.PRUNED}
-        wishes = [self._wish(t) for t in range(n)]
-        return [sum(_wanted(h, wish) in broken for wish in wishes) for h in self.configurations]
-
-
-def _key(trial: FrozenTrial) -> _Key | None:
-    """Return what a trial trains, and on what; None where it should have outcomes and has none."""
-    left = record.trained(trial)
-    if trial.state == TrialState.COMPLETE and (left is None or left.outcomes is None):
-        return None
-    return _wanted(record.configuration(trial), record.wish(trial))
-
-
-def _wanted(h: Hyperparameters, wish: Wish) -> _Key:
-    return h, wish.seed, wish.split_seed, wish.fold
-
-
-def _right(trial: FrozenTrial) -> NDArray[np.bool_] | None:
-    """Return which images a finished training got right; None if it diverged."""
-    left = record.trained(trial)
-    return None if left is None or left.outcomes is None else left.outcomes.mask()
+        broken = {key_of(trial) for trial in trials if trial.state == TrialState.PRUNED}
+        wishes = [fold_wish(self.seeds, t) for t in range(n)]
+        return [sum(wanted(h, wish) in broken for wish in wishes) for h in self.configurations]
 
 
 def _space(trials: Sequence[FrozenTrial]) -> Space:

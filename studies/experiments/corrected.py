@@ -8,9 +8,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.hyperparameters import Hyperparameters
 from studies import record
-from studies.analysis.scores import Score, noise_floor
-from studies.analysis.selection import corrected_score
+from studies.analysis.scores import Score
+from studies.analysis.selection import Repeated, corrected_score, repeated_noise
 from studies.record import Confirmation
+
+Judged = list[tuple[FrozenTrial, NDArray[np.bool_]]]
 
 
 def corrected_of(
@@ -18,37 +20,49 @@ def corrected_of(
 ) -> Score | None:
     """Return the score of the best trial without what it owes to having been picked; None without outcomes.
 
-    Trials that kept no outcomes, or were judged by other images, are passed over. The luck of a training is
-    in it where a confirmation has measured that, or trials that share their parameters.
+    The luck of a training is in it where a confirmation has measured that, or trials that share their
+    parameters.
     """
-    kept: list[tuple[FrozenTrial, record.Outcomes]] = []
-    for each in trials:
-        left = record.trained(each) if each.state == TrialState.COMPLETE else None
-        if left is not None and left.outcomes is not None:
-            kept.append((each, left.outcomes))
-    own = next((outcomes for each, outcomes in kept if each.number == trial.number), None)
-    if own is None:
+    same = judged_alike(trial, trials)
+    if not same:
         return None
-    division = (own.split_seed, own.fold, own.images)
-    same = [(t, o.mask()) for t, o in kept if (o.split_seed, o.fold, o.images) == division]
     noise = None if confirmation is None else confirmation.training_noise
     if noise is None:
-        noise = _training_noise(same)
+        found = noise_of_repeats(same)
+        noise = None if found is None else found.training
     return corrected_score(np.array([mask for _, mask in same]), noise=noise or 0.0)
 
 
-def _training_noise(trained: Sequence[tuple[FrozenTrial, NDArray[np.bool_]]]) -> float | None:
-    """Return the part of the noise that is not the images', from trials that share their parameters.
+def division(trial: FrozenTrial) -> tuple[int, int, int] | None:
+    """Return what says which images judged a trial: seed and fold of the split, their number."""
+    kept = _outcomes(trial)
+    return None if kept is None else (kept.split_seed, kept.fold, kept.images)
 
-    Two trainings of a configuration that disagree about a share q of n images differ by ``q / (2 n)`` for
-    that alone.
+
+def judged_alike(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> Judged:
+    """Return the complete trials that the same images judged as a trial, with those that each got right.
+
+    Trials that kept no outcomes are passed over; there is none if the trial itself did not.
     """
+    asked = division(trial)
+    if asked is None:
+        return []
+    kept = [(each, _outcomes(each)) for each in trials]
+    return [
+        (each, found.mask())
+        for each, found in kept
+        if found is not None and (found.split_seed, found.fold, found.images) == asked
+    ]
+
+
+def noise_of_repeats(judged: Judged) -> Repeated | None:
+    """Return how much trainings vary, from trials that share their parameters; None if none do."""
     groups: dict[Hyperparameters, list[NDArray[np.bool_]]] = {}
-    for trial, mask in trained:
+    for trial, mask in judged:
         groups.setdefault(record.configuration(trial), []).append(mask)
-    repeats = [np.array(masks) for masks in groups.values() if len(masks) > 1]
-    noise = noise_floor([masks.mean(axis=1) for masks in repeats])
-    if noise is None:
-        return None
-    by_images = np.mean([masks.var(axis=0, ddof=1).mean() / masks.shape[1] for masks in repeats])
-    return float(np.sqrt(max(0.0, noise**2 - by_images)))
+    return repeated_noise([np.array(masks) for masks in groups.values()])
+
+
+def _outcomes(trial: FrozenTrial) -> record.Outcomes | None:
+    left = record.trained(trial) if trial.state == TrialState.COMPLETE else None
+    return None if left is None else left.outcomes

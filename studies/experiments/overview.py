@@ -1,6 +1,6 @@
 """All that the page of a sweep shows, as plain data: its result, its trials, their curves, its progress."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import isfinite
@@ -144,7 +144,6 @@ def overview(study: Study, *, now: datetime | None = None, points: int = 300) ->
     summary = summarise(study)
     left = {trial.number: record.trained(trial) for trial in trials}
     newest = next((left[t.number] for t in reversed(trials) if left[t.number] is not None), None)
-    clock = _Clock(trials)
     return Overview(
         summary=summary,
         advice=advise(study),
@@ -157,11 +156,17 @@ def overview(study: Study, *, now: datetime | None = None, points: int = 300) ->
             every=True,
             points=points,
         ),
-        rows=[_row(trial, left[trial.number], clock) for trial in trials],
+        rows=rows_of(trials, left),
         curves={number: _thinned(found.epochs) for number, found in left.items() if found and found.epochs},
         kept=kept,
         environment={} if newest is None else newest.environment,
     )
+
+
+def rows_of(trials: Sequence[FrozenTrial], left: Mapping[int, record.Trained | None]) -> list[Row]:
+    """Return a row for each trial; `left` holds by number what each training left."""
+    clock = _Clock(trials)
+    return [_row(trial, left[trial.number], clock) for trial in trials]
 
 
 def standing(trials: Sequence[FrozenTrial], kept: Kept, *, now: datetime) -> Standing:

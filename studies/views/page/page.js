@@ -4,19 +4,9 @@
   const root = document.documentElement;
   const byId = id => document.getElementById(id);
   const read = page => JSON.parse(page.getElementById("data").textContent);
-  const CONFIG = {displayModeBar: false, responsive: true, showTips: false, doubleClick: false};
   let data = read(document);
   let chosen = Number(/^#trial=(\d+)$/.exec(location.hash)?.[1] ?? NaN);
   if (Number.isNaN(chosen)) chosen = null;
-
-  // Colours in the data are names, such as "@ink": the style says which colour that is, in the light or in the dark.
-  const coloured = value => {
-    const style = getComputedStyle(root);
-    const walk = one => typeof one === "string" ? (one[0] === "@" ? style.getPropertyValue("--" + one.slice(1)).trim() : one)
-      : Array.isArray(one) ? one.map(walk)
-      : one && typeof one === "object" ? Object.fromEntries(Object.entries(one).map(([k, v]) => [k, walk(v)])) : one;
-    return walk(value);
-  };
 
   const rowOf = trial => data.rows.find(row => row[0] === trial);
   const place = name => 8 + data.names.indexOf(name);
@@ -93,18 +83,9 @@
   };
 
   const prepare = () => {
-    const canCopy = Boolean(navigator.clipboard);
-    document.querySelectorAll(".copy").forEach(button => { button.hidden = !canCopy; });
+    showCopies();
     document.querySelectorAll("details").forEach(box => { box.ontoggle = drawAll; });
   };
-  document.addEventListener("click", async event => {
-    const button = event.target.closest?.(".copy");
-    if (!button) return;
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
-  });
-
   // News: the page is asked for again, and what changed in it takes the place of what was there. Figures stay,
   // with their zoom; so do the scroll position, the filter, the open details and the focus.
   const source = new Map([...document.querySelectorAll("[data-part]")].map(part => [part.dataset.part, part.innerHTML]));

@@ -71,7 +71,7 @@ def effect_figure(info: EffectsInfo, panel: Panel, rows: Sequence[Row], *, first
         axis = _plain_axis(panel)
     return {
         "data": traces,
-        "layout": _layout(axis, {"range": [bottom, top], **_percent_axis(titled=first)}),
+        "layout": layout_of(axis, {"range": [bottom, top], **percent_axis(titled=first)}),
         "param": name,
     }
 
@@ -90,9 +90,7 @@ def progress_figure(overview: Overview, *, against: str) -> Figure | None:
 
     ends = [row.ended for row in overview.rows if row.ended is not None]
     total = max(ends, default=0.0)
-    unit, unit_name = next(
-        ((u, n) for u, n in ((3600.0, "hours"), (60.0, "minutes")) if total > 3 * u), (1.0, "seconds")
-    )
+    unit, unit_name = time_unit(total)
     steps = [(at(p.trial), p) for p in info.records]
     known = sorted(((x, p) for x, p in steps if x is not None), key=lambda step: step[0])
     best: list[tuple[float, Any]] = []
@@ -139,9 +137,15 @@ def progress_figure(overview: Overview, *, against: str) -> Figure | None:
         axis["dtick"] = 1
     return {
         "data": traces,
-        "layout": _layout(axis, {"range": [bottom, top], **_percent_axis(titled=not timed)}),
+        "layout": layout_of(axis, {"range": [bottom, top], **percent_axis(titled=not timed)}),
         "per": unit if timed else 0,
     }
+
+
+def time_unit(total: float) -> tuple[float, str]:
+    """Return the unit in which so many seconds are drawn: its seconds and its name."""
+    units = ((3600.0, "hours"), (60.0, "minutes"))
+    return next(((unit, name) for unit, name in units if total > 3 * unit), (1.0, "seconds"))
 
 
 def curve_columns(overview: Overview) -> dict[int, list[list[float | None]]]:
@@ -162,8 +166,8 @@ def curve_layouts() -> dict[str, dict[str, Any]]:
     """Return the layouts of the learning curves; the script draws the trials that are asked for."""
     epochs = {"title": {"text": "Epoch", "standoff": 8}, "rangemode": "tozero"}
     return {
-        "loss": _layout(epochs, {"title": {"text": "Loss (nats)", "standoff": 6}}),
-        "accuracy": _layout(epochs, {"title": {"text": "Accuracy (%)", "standoff": 6}}),
+        "loss": layout_of(epochs, {"title": {"text": "Loss (nats)", "standoff": 6}}),
+        "accuracy": layout_of(epochs, {"title": {"text": "Accuracy (%)", "standoff": 6}}),
     }
 
 
@@ -237,12 +241,14 @@ def _plain_axis(panel: Panel) -> dict[str, Any]:
     return axis
 
 
-def _percent_axis(*, titled: bool) -> dict[str, Any]:
+def percent_axis(*, titled: bool) -> dict[str, Any]:
+    """Return the settings of a vertical axis of accuracies."""
     title = {"title": {"text": "Validation accuracy (%)", "standoff": 6}} if titled else {}
     return {**title, "nticks": 7}
 
 
-def _layout(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
+def layout_of(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
+    """Return the layout that all figures share, with the settings of both axes."""
     axis = {
         "gridcolor": "@grid",
         "zeroline": False,

@@ -31,37 +31,28 @@ class Surroundings:
         What names the study in a command to be typed, if that is needed.
     live : bool
         Whether a server answers, which the page asks for news.
-    studies : sequence of (str, str)
-        Name and address of the other sweeps of the database.
+    studies : sequence of (str, str, str)
+        Name and address of the other sweeps of the database, and that of the comparison with each.
     dashboard : str or None
         Address of the study in optuna-dashboard.
     """
 
     options: str = ""
     live: bool = False
-    studies: Sequence[tuple[str, str]] = ()
+    studies: Sequence[tuple[str, str, str]] = ()
     dashboard: str | None = None
 
 
 def render(overview: Overview, around: Surroundings | None = None) -> str:
     """Return the page of a sweep."""
     around = around or Surroundings()
-    data = _json(_data(overview))
-    names = ("plotly.js", "table.js", "page.js")
-    scripts = [] if around.live else [assets.inline(name) for name in names]
-    styles = [] if around.live else [assets.inline("page.css")]
-    served = assets.asset_names()
-    text: str = _template().render(
+    return framed(
+        "page.html.jinja",
+        around,
+        _data(overview),
+        scripts=("table.js", "page.js"),
         o=overview,
         summary=overview.summary,
-        around=around,
-        data=data,
-        policy=assets.inline_policy(scripts, styles),
-        scripts=[Markup(text) for text in scripts],  # our own files
-        styles=[Markup(text) for text in styles],
-        served=[served[name] for name in names],
-        style=served["page.css"],
-        style_ids=assets.style_ids(),
         stages=stages(overview),
         panels=[(panel, sentences.panel_sentence(panel)) for panel in overview.effects.panels],
         main=MAIN,
@@ -71,13 +62,51 @@ def render(overview: Overview, around: Surroundings | None = None) -> str:
         reproduce=command(f"reproduce {overview.summary.trial}" + around.options),
         kept=overview.kept,
         say=sentences,
-        words=words,
+    )
+
+
+def framed(
+    template: str, around: Surroundings, data: dict[str, Any], *, scripts: Sequence[str], **values: object
+) -> str:
+    """Return a page in the frame that all share.
+
+    Parameters
+    ----------
+    template : str
+        Name of its file.
+    around : Surroundings
+    data : dict
+        What its scripts read.
+    scripts : sequence of str
+        Names of their files, besides those of every page.
+    values
+        What the template shows.
+    """
+    names = ("plotly.js", "figures.js", *scripts)
+    texts = [] if around.live else [assets.inline(name) for name in names]
+    styles = [] if around.live else [assets.inline("page.css")]
+    served = assets.asset_names()
+    text: str = (
+        _templates()
+        .get_template(template)
+        .render(
+            around=around,
+            data=_json(data),
+            policy=assets.inline_policy(texts, styles),
+            scripts=[Markup(text) for text in texts],  # our own files
+            styles=[Markup(text) for text in styles],
+            served=[served[name] for name in names],
+            style=served["page.css"],
+            style_ids=assets.style_ids(),
+            words=words,
+            **values,
+        )
     )
     return text
 
 
 @cache
-def _template() -> Any:
+def _templates() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -86,7 +115,7 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["whole"] = _whole
-    return environment.get_template("page.html.jinja")
+    return environment
 
 
 def _whole(sentence: str) -> str:

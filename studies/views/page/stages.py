@@ -1,10 +1,12 @@
 """The stages of a score side by side: found, confirmed, tested, beside the baseline, on one scale."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studies.analysis.scores import Score
 from studies.experiments.overview import Overview
 from studies.experiments.report import REPORTED
+from studies.experiments.results import Scores
 from studies.views.words import percent
 
 _COURSE = ("airplane", "ship", "cifar_2class")
@@ -42,24 +44,17 @@ class Chart:
     ticks: list[tuple[float, str]]
 
 
+Line = tuple[str, str, str, Score | None]
+"""Label, note, kind and score of a stage."""
+
+
 def stages(overview: Overview) -> Chart | None:
     """Return the chart of the winner's scores; None before the first complete trial."""
     summary = overview.summary
     scores = summary.scores
     if scores is None:
         return None
-    lines: list[tuple[str, str, str, Score | None]] = [
-        ("Found", "best of the search, validation images", "stage", scores.search),
-        ("Confirmed", "fresh seeds and splits", "stage", scores.confirmed),
-        ("Tested", "test images, mean of single networks", "stage", scores.test),
-    ]
-    if scores.corrected is not None:
-        lines.insert(1, ("Corrected", "less what the picking gave", "stage", scores.corrected))
-    if scores.ensemble is not None:
-        n = scores.ensemble.n
-        lines.append(
-            ("Tested as one", f"test images, the {n} networks as one model", "final", scores.ensemble)
-        )
+    lines = measured(scores)
     if summary.baseline is not None:
         value = Score(summary.baseline.value, None, None, 1)
         lines.append(("Baseline", "the report's configuration, in the search", "reference", value))
@@ -71,6 +66,28 @@ def stages(overview: Overview) -> Chart | None:
     if any(word in summary.data.name.lower() for word in _COURSE):
         published = Score(REPORTED["best"]["validation_accuracy"], None, None, 1)
         lines.append(("Published", "the report: best epoch on its test set", "reference", published))
+    return chart(lines)
+
+
+def measured(scores: Scores) -> list[Line]:
+    """Return the lines of a winner's own scores."""
+    lines: list[Line] = [
+        ("Found", "best of the search, validation images", "stage", scores.search),
+        ("Confirmed", "fresh seeds and splits", "stage", scores.confirmed),
+        ("Tested", "test images, mean of single networks", "stage", scores.test),
+    ]
+    if scores.corrected is not None:
+        lines.insert(1, ("Corrected", "less what the picking gave", "stage", scores.corrected))
+    if scores.ensemble is not None:
+        n = scores.ensemble.n
+        lines.append(
+            ("Tested as one", f"test images, the {n} networks as one model", "final", scores.ensemble)
+        )
+    return lines
+
+
+def chart(lines: Sequence[Line]) -> Chart:
+    """Put lines on one scale; one of them at least has a score."""
     known = [x for *_, s in lines if s is not None for x in (s.mean, s.low, s.high) if x is not None]
     left, right, step = _scale(min(known), max(known))
 
@@ -86,9 +103,7 @@ def stages(overview: Overview) -> Chart | None:
                 label,
                 note,
                 percent(score.mean),
-                ""
-                if score.low is None or score.high is None
-                else f"{100 * score.low:.1f} to {100 * score.high:.1f}",
+                _within(score),
                 kind,
                 place(score.mean),
                 place(score.low),
