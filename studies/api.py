@@ -104,8 +104,7 @@ def open_study(storage: str = "sqlite:///sweep.db", study: str = "sweep") -> Stu
 
 def storage_of(study: Study) -> RetryingStorage:
     """Return the database of a study that this program has opened."""
-    storage = study._storage
-    storage = storage._backend if isinstance(storage, _CachedStorage) else storage
+    storage = study._storage._backend if isinstance(study._storage, _CachedStorage) else study._storage
     assert isinstance(storage, RetryingStorage)
     return storage
 

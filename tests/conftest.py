@@ -35,6 +35,7 @@ SLOW = [
         "cli",
         "cluster",
         "cluster_lost",
+        "comparison",
         "confirm",
         "copy",
     ),

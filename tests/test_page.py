@@ -231,7 +231,10 @@ EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7
 
 def test_names_are_text_wherever_they_stand():
     study = make_study(30, name=EVIL, data=EVIL, confirmed=True)
-    for around in (LIVE, Surroundings(studies=[(EVIL, "/?study=x", "/compare?study=y&with=x")], dashboard="/dashboard")):
+    for around in (
+        LIVE,
+        Surroundings(studies=[(EVIL, "/?study=x", "/compare?study=y&with=x")], dashboard="/dashboard"),
+    ):
         tags, text = read(render(overview(study, now=NOW), around))
         assert ["img", "x"] not in [[tag, attrs.get("src")] for tag, attrs in tags]
         scripts = [attrs for tag, attrs in tags if tag == "script"]
