@@ -40,6 +40,7 @@ SLOW = [
     ),
     *("data_synthetic", "effects", "faults", "fuzz", "guard", "honesty", "installed", "interruptions"),
     *(
+        "notebook",
         "page",
         "pages",
         "postgres",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from fcnet.metrics import Metric
 from studies.analysis.axis import Axis
 from studies.analysis.scores import distance_from_best
 from studies.analysis.surrogate import MIN_TRIALS, Effect, Surrogate
@@ -115,6 +116,8 @@ class EffectsInfo:
     noise_width : float or None
         As in `progress`.
     label : str
+    metric : {"accuracy", "balanced_accuracy"}
+        What every accuracy here is.
     """
 
     panels: list[Panel]
@@ -127,6 +130,7 @@ class EffectsInfo:
     baseline: Point | None = None
     noise_width: float | None = None
     label: str = ""
+    metric: Metric = "accuracy"
 
 
 def records(points: Sequence[Point]) -> list[Point]:
@@ -143,6 +147,7 @@ def effects_info(
     *,
     noise: float | None = None,
     label: str = "",
+    metric: Metric = "accuracy",
     space: Mapping[str, str] | None = None,
     every: bool = False,
     points: int = MAX_POINTS,
@@ -157,6 +162,8 @@ def effects_info(
         Standard deviation of a single training, as a fraction, where it has been measured.
     label : str, default=""
         Data and protocol, for the title.
+    metric : {"accuracy", "balanced_accuracy"}, default="accuracy"
+        What the values are.
     space : mapping of str to str, optional
         The ranges that were searched, in words, where they are not those of Optuna's distributions.
     every : bool, default=False
@@ -186,6 +193,7 @@ def effects_info(
         baseline=baseline,
         noise_width=width,
         label=label,
+        metric=metric,
     )
 
 

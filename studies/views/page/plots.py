@@ -10,6 +10,7 @@ from studies.experiments.marginal import FACTORS, EffectsInfo, Panel
 from studies.experiments.overview import Overview, Row
 from studies.views.figures.marginals import y_range
 from studies.views.figures.panels import powers_axis, rounded
+from studies.views.words import validation_percent
 
 Figure = dict[str, Any]
 
@@ -71,7 +72,7 @@ def effect_figure(info: EffectsInfo, panel: Panel, rows: Sequence[Row], *, first
         axis = _plain_axis(panel)
     return {
         "data": traces,
-        "layout": _layout(axis, {"range": [bottom, top], **_percent_axis(titled=first)}),
+        "layout": _layout(axis, {"range": [bottom, top], **_percent_axis(info.metric, titled=first)}),
         "param": name,
     }
 
@@ -139,7 +140,9 @@ def progress_figure(overview: Overview, *, against: str) -> Figure | None:
         axis["dtick"] = 1
     return {
         "data": traces,
-        "layout": _layout(axis, {"range": [bottom, top], **_percent_axis(titled=not timed)}),
+        "layout": _layout(
+            axis, {"range": [bottom, top], **_percent_axis(overview.effects.metric, titled=not timed)}
+        ),
         "per": unit if timed else 0,
     }
 
@@ -237,8 +240,8 @@ def _plain_axis(panel: Panel) -> dict[str, Any]:
     return axis
 
 
-def _percent_axis(*, titled: bool) -> dict[str, Any]:
-    title = {"title": {"text": "Validation accuracy (%)", "standoff": 6}} if titled else {}
+def _percent_axis(metric: str, *, titled: bool) -> dict[str, Any]:
+    title = {"title": {"text": validation_percent(metric), "standoff": 6}} if titled else {}
     return {**title, "nticks": 7}
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from studies.analysis.scores import Score
-from studies.experiments.overview import Overview
 from studies.experiments.report import REPORTED
+from studies.experiments.results import Summary
 from studies.views.words import percent
 
 _COURSE = ("airplane", "ship", "cifar_2class")
@@ -42,23 +42,22 @@ class Chart:
     ticks: list[tuple[float, str]]
 
 
-def stages(overview: Overview) -> Chart | None:
+def stages(summary: Summary) -> Chart | None:
     """Return the chart of the winner's scores; None before the first complete trial."""
-    summary = overview.summary
-    scores = summary.scores
+    scores, noun = summary.scores, summary.data.noun
     if scores is None:
         return None
     lines: list[tuple[str, str, str, Score | None]] = [
-        ("Found", "best of the search, validation images", "stage", scores.search),
+        ("Found", f"best of the search, validation {noun}", "stage", scores.search),
         ("Confirmed", "fresh seeds and splits", "stage", scores.confirmed),
-        ("Tested", "test images, mean of single networks", "stage", scores.test),
+        ("Tested", f"test {noun}, mean of single networks", "stage", scores.test),
     ]
     if scores.corrected is not None:
         lines.insert(1, ("Corrected", "less what the picking gave", "stage", scores.corrected))
     if scores.ensemble is not None:
         n = scores.ensemble.n
         lines.append(
-            ("Tested as one", f"test images, the {n} networks as one model", "final", scores.ensemble)
+            ("Tested as one", f"test {noun}, the {n} networks as one model", "final", scores.ensemble)
         )
     if summary.baseline is not None:
         value = Score(summary.baseline.value, None, None, 1)
@@ -86,9 +85,7 @@ def stages(overview: Overview) -> Chart | None:
                 label,
                 note,
                 percent(score.mean),
-                ""
-                if score.low is None or score.high is None
-                else f"{100 * score.low:.1f} to {100 * score.high:.1f}",
+                _within(score),
                 kind,
                 place(score.mean),
                 place(score.low),
