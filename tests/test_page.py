@@ -15,8 +15,7 @@ from studies.commands import main as program
 from studies.experiments.marginal import Panel, Trend
 from studies.experiments.overview import Standing, overview
 from studies.experiments.results import summarise
-from studies.record import Source, attributes, write_source
-from studies.views.figures.named import figures
+from studies.record import attributes
 from studies.views.note import sweep_note
 from studies.views.page import Surroundings, render
 from studies.views.page.assets import inline, inline_policy
@@ -138,32 +137,6 @@ def test_the_headline_says_what_is_known_and_how_sure_it_is():
     assert "could not be told apart" in said[2][1]
     assert "names the class of 86.15 % of the untouched test images correctly" in said[3][0]
     assert "opened 1 time" in said[3][1]
-
-
-def test_a_balanced_accuracy_is_called_so_wherever_it_is_drawn():
-    study = make_study(40, metric="balanced_accuracy")
-    html = render(overview(study, now=NOW), LIVE)
-    data, (_, text) = data_of(html), read(html)
-    titles = {
-        str(figure["layout"]["yaxis"].get("title", {}).get("text")) for figure in data["figures"].values()
-    }
-    assert titles == {"Validation balanced accuracy (%)", "None"}
-    assert data["judged"] == "balanced accuracy"
-    assert "alidation accuracy" not in html
-    assert "its last epoch's balanced accuracy" in text
-    assert "A balanced accuracy is not corrected for the picking" in text
-    assert figures(study)["effects"].layout.yaxis.title.text == "Validation balanced accuracy (%)"
-    assert "| balanced accuracy |" in sweep_note(summarise(study))
-
-
-def test_rows_that_are_no_images_are_not_called_so():
-    study = make_study(40, tested=True)
-    write_source(study, Source("table.csv", images=False), "table.csv")
-    html = render(overview(study, now=NOW), LIVE)
-    _, text = read(html)
-    assert "of the untouched test rows correctly" in text
-    assert "On fresh rows it would be" in text
-    assert "images" not in text
 
 
 def test_the_note_begins_with_the_sentence_of_the_page():
