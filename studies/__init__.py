@@ -1,13 +1,15 @@
 """Everything that knows Optuna: the sweep and what follows it, as the functions that a notebook needs."""
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from studies.api import confirm, effects, figure, open_study, report, reproduce, search, train
+    from studies.api import confirm, effects, open_study, report, reproduce, search, train
     from studies.experiments.estimator import best_estimator
-    from studies.experiments.results import summarise
     from studies.experiments.search import Plan, advise
+    from studies.views.figures.named import figures
+    from studies.views.notebook import summarise
 
 __all__ = [
     "Plan",
@@ -15,7 +17,7 @@ __all__ = [
     "best_estimator",
     "confirm",
     "effects",
-    "figure",
+    "figures",
     "open_study",
     "report",
     "reproduce",
@@ -29,14 +31,17 @@ _ELSEWHERE = {
     "Plan": "studies.experiments.search",
     "advise": "studies.experiments.search",
     "best_estimator": "studies.experiments.estimator",
-    "summarise": "studies.experiments.results",
+    "figures": "studies.views.figures.named",
+    "summarise": "studies.views.notebook",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'studies' has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(_ELSEWHERE.get(name, "studies.api")), name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # of Optuna's own bar, which is never shown
+        value = globals()[name] = getattr(importlib.import_module(_ELSEWHERE.get(name, "studies.api")), name)
     return value
 
 

@@ -16,9 +16,9 @@ from optuna.storages import _CachedStorage
 from optuna.study import Study
 
 from fcnet.data import Reading
-from fcnet.errors import UserError
 from fcnet.metrics import EpochMetrics
 from fcnet.writing import write_whole
+from studies.choices import TOP
 from studies.execution.backend import Backend, cores
 from studies.execution.experiment import Experiment
 from studies.execution.progress import Progress
@@ -31,8 +31,6 @@ from studies.storage.retrying import RetryingStorage
 from studies.storage.study import load_study
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
-
     from studies.experiments.effects import Findings
     from studies.experiments.ledger import Cost
     from studies.experiments.report import Reproduction
@@ -52,22 +50,6 @@ def publish(study: Study) -> None:
     from studies.dashboard.publishing import publish
 
     publish(study)
-
-
-def figure(study: Study) -> Figure:
-    """Return the figure of a study's effects: of its sweep, or of its one-factor experiments.
-
-    Raises
-    ------
-    UserError
-        If the study has none, as its trainings belong to another one.
-    """
-    from studies.dashboard.publishing import figure_and_note
-
-    found, _ = figure_and_note(study)
-    if found is None:
-        raise UserError(f"the study {study.study_name!r} has no figure of its own: name the searched one")
-    return found
 
 
 def export_page(study: Study, path: Path, *, options: str = "") -> None:
@@ -114,7 +96,7 @@ def search(
     *,
     backend: Backend | None = None,
     say: Callable[[str], None] = _ignore,
-    show: Callable[[Progress], None] = _ignore,
+    show: Callable[[Progress], None] | None = None,
 ) -> Study:
     """Run a sweep, or go on with one, until the plan's number of trials is finished.
 
@@ -123,8 +105,10 @@ def search(
     plan : Plan
     backend : Backend, optional
         Where training runs, here and below; by default in as many processes as there are cores.
-    say, show : callable, optional
-        Take one-line notices for the user; the progress, a few times a second.
+    say : callable, optional
+        Takes one-line notices for the user.
+    show : callable, optional
+        Takes the progress, a few times a second; by default a notebook shows it in one line.
 
     Returns
     -------
@@ -146,11 +130,11 @@ def confirm(
     study: Study,
     *,
     data: str | None = None,
-    top: int = 5,
+    top: int = TOP,
     n_seeds: int = 5,
     backend: Backend | None = None,
     say: Callable[[str], None] = _ignore,
-    show: Callable[[Progress], None] = _ignore,
+    show: Callable[[Progress], None] | None = None,
 ) -> Confirmation:
     """Train the top trials and the baseline again on fresh seeds, and judge them.
 
@@ -174,7 +158,7 @@ def train(
     backend: Backend | None = None,
     say: Callable[[str], None] = _ignore,
     warn: Callable[[Cost], None] = _ignore,
-    show: Callable[[Progress], None] = _ignore,
+    show: Callable[[Progress], None] | None = None,
 ) -> Final:
     """Train a trial's parameters on all development images into one model, and open the test set.
 
@@ -226,7 +210,7 @@ def effects(
     n_seeds: int = 5,
     backend: Backend | None = None,
     say: Callable[[str], None] = _ignore,
-    show: Callable[[Progress], None] = _ignore,
+    show: Callable[[Progress], None] | None = None,
 ) -> Findings:
     """Run the course report's three one-factor experiments beside a sweep; see `experiments.effects`."""
     from studies.experiments.effects import Effects
@@ -249,7 +233,7 @@ def report(
     n_seeds: int = 1,
     backend: Backend | None = None,
     say: Callable[[str], None] = _ignore,
-    show: Callable[[Progress], None] = _ignore,
+    show: Callable[[Progress], None] | None = None,
     see: Callable[[int, EpochMetrics], None] = lambda seed, metrics: None,
 ) -> Reproduction:
     """Train the course report's configuration as the report did; see `experiments.report`."""
@@ -268,7 +252,7 @@ def reproduce(
     data: str | None = None,
     backend: Backend | None = None,
     say: Callable[[str], None] = _ignore,
-    show: Callable[[Progress], None] = _ignore,
+    show: Callable[[Progress], None] | None = None,
 ) -> Reproduced:
     """Train a trial again, beside its study, and compare every epoch; see `experiments.reproduce`."""
     from studies.experiments.reproduce import Reproduce
@@ -287,7 +271,7 @@ def _run(
     storage: RetryingStorage,
     backend: Backend | None,
     say: Callable[[str], None],
-    show: Callable[[Progress], None],
+    show: Callable[[Progress], None] | None,
     *,
     publish: Callable[[Study], None] = publish,
 ) -> _Result:
@@ -296,4 +280,8 @@ def _run(
             from studies.execution.local import ProcessPool
 
             backend = stack.enter_context(ProcessPool(cores()))
+        if show is None:
+            from studies.views.notebook import progress_line
+
+            show = stack.enter_context(progress_line(experiment.title))
         return run(experiment, storage, backend, say=say, show=show, publish=publish)

@@ -41,6 +41,8 @@ SLOW = [
     ),
     *("data_synthetic", "effects", "faults", "fuzz", "guard", "honesty", "installed", "interruptions"),
     *(
+        "notebook",
+        "nouns",
         "page",
         "pages",
         "postgres",

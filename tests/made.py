@@ -107,6 +107,7 @@ def make_study(
     name="sweep",
     storage=None,
     data="CIFAR-10 airplane/ship",
+    metric="accuracy",
     asked=None,
     running=0,
     confirmed=False,
@@ -126,6 +127,7 @@ def make_study(
         protocol="holdout",
         epochs=20,
         space=describe(DEFAULT_SPACE),
+        metric=metric,
     )
     write_attribute(study, FACTS, facts.as_kept())
     write_source(study, Source("cifar10", ["airplane", "ship"]), data)

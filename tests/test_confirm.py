@@ -138,7 +138,8 @@ def test_each_verdict_where_it_belongs(world, quality, spread, n_seeds, words, s
     assert [kind for kind in KINDS if kind in found.sentence] == [words]
     text = printed(world.study)
     assert found.sentence in text
-    assert ("To go on: python sweep.py confirm --seeds" in text) == (words == "Not enough trainings")
+    more = f"To go on: python sweep.py confirm --seeds {n_seeds + (found.more_seeds or 0)} --top 2\n"
+    assert (more in text) == (words == "Not enough trainings")
     assert (found.p_value <= 0.05) == (words == " beats trial 3 ")
 
 

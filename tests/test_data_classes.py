@@ -71,6 +71,7 @@ def test_sixty_rows_go_all_the_way(sixty, tmp_path, url, capsys, monkeypatch):
         "Ranges fitted to 48 rows of 4 values: batch_size 4..16 (log), components 1..4 (log).",
     ]
     facts = record.read(study).facts
+    assert record.read(study).source.noun == "rows"
     assert (facts.metric, facts.loss) == ("balanced_accuracy", "softmax cross-entropy")
     for trial in study.get_trials():
         assert trial.value == record.trained(trial).epochs[-1].validation_balanced_accuracy

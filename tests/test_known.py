@@ -147,7 +147,7 @@ def test_a_study_whose_values_are_others_is_refused(sweep_of, url, tmp_path):
         with pytest.raises(UserError, match=why):
             sweep_of(study="new", **{"taken_from": "old", **changes})
     studies.report(url, "old", data=str(tmp_path / "images.npz"), epochs=2, backend=InProcess())
-    with pytest.raises(UserError, match="it is no search on held-out images"):
+    with pytest.raises(UserError, match="it is no search on held-out data"):
         sweep_of(study="new", taken_from="old-report")
     assert "new" not in optuna.get_all_study_names(url)
 

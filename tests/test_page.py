@@ -106,7 +106,7 @@ def test_what_the_figures_show_is_what_the_study_holds(trained):
 
 
 def test_the_stages_stand_on_one_scale_beside_baseline_and_report(trained):
-    chart = stages(trained)
+    chart = stages(trained.summary)
     found = {stage.label: stage for stage in chart.stages}
     assert list(found) == [
         *("Found", "Confirmed", "Tested", "Tested as one"),
@@ -117,7 +117,7 @@ def test_the_stages_stand_on_one_scale_beside_baseline_and_report(trained):
     assert all(0 <= stage.at <= 100 for stage in chart.stages)
     assert found["Confirmed"].low < found["Confirmed"].at < found["Confirmed"].high
     elsewhere = overview(make_study(5, data="photos.npz"), now=NOW)
-    assert "Published" not in [stage.label for stage in stages(elsewhere).stages]  # another task
+    assert "Published" not in [stage.label for stage in stages(elsewhere.summary).stages]  # another task
 
 
 def test_the_headline_says_what_is_known_and_how_sure_it_is():

@@ -117,10 +117,12 @@ def test_the_page_of_a_notebook_runs_a_sweep_and_trains_its_winner(images, tmp_p
 def test_a_sweep_and_the_experiments_have_a_figure_and_other_studies_say_that_they_have_none(images, url):
     options = {"data": str(images), "epochs": 1}
     sweep = studies.search(studies.Plan(url, trials=2, **options), backend=InProcess())
-    assert "complete trials" in studies.figure(sweep).layout.title.text
+    figures = studies.figures(sweep)
+    assert list(figures) == ["effects", "history", "learning_curves"]
+    assert "complete trials" in figures["effects"].layout.title.text
     studies.report(url, backend=InProcess(), **options)
-    with pytest.raises(UserError, match="has no figure of its own: name the searched one"):
-        studies.figure(studies.open_study(url, "sweep-report"))
+    with pytest.raises(UserError, match="has no figures of its own: name the searched one"):
+        studies.figures(studies.open_study(url, "sweep-report"))
 
 
 def test_the_walk_of_one_trial_names_files_that_are_there_and_at_most_thirty():

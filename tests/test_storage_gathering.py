@@ -122,6 +122,16 @@ def test_a_parameter_must_agree_with_that_of_other_trials(study):
         study.ask().suggest_categorical("c", (None, "b"))
 
 
+def test_parameters_keep_the_order_in_which_they_were_set(study):
+    study.ask().suggest_float("b", 0, 1)
+    trial = study.ask()
+    with gathered(study):
+        for name in "abc":  # there was a value of b before, so that it is gathered
+            trial.suggest_float(name, 0, 1)
+    with contextlib.closing(connect(study._storage._backend.url, create=False)) as storage:
+        assert list(optuna.load_study(study_name="a", storage=storage).trials[1].params) == [*"abc"]
+
+
 def test_it_is_written_again_where_the_database_was_away(study, monkeypatch):
     monkeypatch.setattr("studies.storage.retrying.PAUSE_SECONDS", 0.0)
     trial, storage, failures = study.ask(), study._storage._backend, [1, 2]

@@ -51,6 +51,10 @@ def test_what_the_program_keeps_of_a_study_is_not_shown_by_optuna_dashboard(stor
             "space.lr 0.1..1, not 0.1..0.5: give the same --range as before, or start another study",
         ),
         ({"space": {"lr": "0.1..1", "n": "1..2"}}, "space.n (none), not 1..2: start another study with"),
+        (
+            {"space": {"lr": "0.1..0.5", "n": "1..2"}, "epochs": 10},
+            "space.n (none), not 1..2: start another study with --study NAME; --from a counts its",
+        ),
         ({"space": {"lr": "0.01..1 (log)"}}, "space.lr 0.1..1, not 0.01..1 (log)"),
         (
             {"data": "cd34", "data_name": "cifar10"},

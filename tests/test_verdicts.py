@@ -197,7 +197,7 @@ def test_each_verdict_has_its_sentence() -> None:
     assert more.startswith("Not enough trainings to tell trial 7 and trial 12 apart: about ")
     assert more.endswith(" more of each would tell.")
     never = compare([base, base - 0.004 + 40 * twist], costs=[2.0, 1.0]).sentence(NAMES[:2])
-    assert never.startswith("These images cannot tell trial 7 and trial 12 apart, however many trainings: ")
+    assert never.startswith("These data cannot tell trial 7 and trial 12 apart, however many trainings: ")
     assert never.endswith("the cheapest one is trial 12.")
 
 

@@ -39,6 +39,7 @@ def test_a_study_of_0_1_0_says_what_it_said_then(sweep):
     assert best["n_trials"]["complete"] == 6
     assert (best["trial"], best["confirmation"]["winner"]) == (0, 5)
     assert best["scores"]["test"]["n"] == 2
+    assert best["confirmation"]["top"] == 5  # its default, which it did not keep
 
 
 def test_a_study_of_0_1_0_is_exported(sweep, tmp_path):
@@ -62,8 +63,18 @@ def test_a_sweep_over_more_hyperparameters_is_another_study(sweep):
     assert out.returncode == 1
     assert "the study 'sweep' was started with" in out.stderr
     assert "space.components (none)" in out.stderr
-    assert out.stderr.rstrip().endswith("start another study with --study NAME")
+    mend = "start another study with --study NAME; --from sweep counts its trials there, where they fit"
+    assert out.stderr.rstrip().endswith(f": {mend}")
     assert json.loads(sweep("best", "--format", "json").stdout)["n_trials"]["complete"] == 6
+    ranges = (
+        "--range",
+        "batch_size=4:256",
+        "--range",
+        "hidden_units=4:512",
+    )  # which hold those of the old one
+    words = ("--trials", 6, "--data", "images.npz", "--epochs", 2, *ranges)
+    taken = sweep(*words, "--study", "new", "--from", "sweep")
+    assert "Of the study 'sweep', 6 finished trials count in this one" in taken.stderr
 
 
 def test_a_model_of_0_1_0_predicts_what_it_predicted_then(sweep):

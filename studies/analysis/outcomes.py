@@ -226,7 +226,7 @@ def _common(outcomes: Outcomes, pairs: Sequence[tuple[int, int]]) -> tuple[list[
 
 
 def _images_known(outcomes: Outcomes) -> bool:
-    return outcomes.right.shape[1] > outcomes.trainings
+    return len(outcomes.image) > outcomes.trainings
 
 
 def _spread(outcomes: Outcomes, e: Evidence, by_training: float, freedom: int) -> Evidence:

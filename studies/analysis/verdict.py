@@ -79,7 +79,7 @@ class Verdict:
             )
         if self.more_seeds is None:
             return (
-                f"These images cannot tell {joined} apart, however many trainings:"
+                f"These data cannot tell {joined} apart, however many trainings:"
                 f" the cheapest one is {names[self.cheapest]}."
             )
         return (

@@ -6,6 +6,7 @@ import argparse
 import json
 from dataclasses import dataclass
 
+from studies.choices import TOP
 from studies.commands.notifying import keep
 from studies.commands.options import (
     DataOptions,
@@ -29,7 +30,9 @@ def _several(text: str) -> int:
 class Options(StudyOptions, DataOptions, WorkerOptions, FormatOptions, NotifyOptions):
     """The command's options."""
 
-    top: int = option(positive, 5, "N", "distinct configurations, the best first; the baseline comes on top")
+    top: int = option(
+        positive, TOP, "N", "distinct configurations, the best first; the baseline comes on top"
+    )
     seeds: int = option(_several, 5, "N", "trainings of each, one per fold; at least 2")
 
 

@@ -202,6 +202,6 @@ def protocol_option(default: str) -> Any:
     return choice(
         ("holdout", "report"),
         default,
-        "holdout: judged on held-out training images, last epoch;"
+        "holdout: judged on held-out training data, last epoch;"
         " report: judged on the TEST set, best epoch, as the course report did",
     )

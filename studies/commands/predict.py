@@ -39,8 +39,8 @@ def run(options: Options) -> int:
     n_features = len(model.normalisation.mean)
     if found.rows.shape[1] != n_features:
         raise UserError(
-            f"{options.images} has {found.rows.shape[1]} values per image, but {options.model} was trained on"
-            f" {n_features}: name images of that size"
+            f"{options.images} has {found.rows.shape[1]} values per row, but {options.model} was trained on"
+            f" {n_features}: name data of that size"
         )
     logits = model.pooled(model.logits(found.rows))
     names = [model.class_names[label] for label in decide(logits)]

@@ -64,7 +64,7 @@ def run(options: Options) -> int:
     judged = JUDGED_ON[found.protocol]
     figure = learning_curves_figure(
         found.runs,
-        title=f"The report's configuration on {found.data}, judged on the {judged} images"
+        title=f"The report's configuration on {found.data}, judged on the {judged} data"
         f" ({found.protocol} protocol, {count(len(found.seeds), 'seed')})",
         judged=judged,
     )

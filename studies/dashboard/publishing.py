@@ -71,6 +71,7 @@ def figure_and_note(study: Study) -> tuple[Figure | None, str]:
         study.get_trials(deepcopy=False),
         noise=summary.noise,
         label=summary.data.name,
+        metric=summary.metric,
         space=kept.facts.space,
     )
     return effects_figure(info), note.sweep_note(summary)

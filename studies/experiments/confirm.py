@@ -20,6 +20,7 @@ from studies.analysis.budget import margin_of
 from studies.analysis.decisions import compare, still_in_the_race
 from studies.analysis.outcomes import Outcomes, training_noise
 from studies.analysis.scores import Score, confirmed_score, noise_of_one, paired_noise
+from studies.choices import TOP
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.choosing import choose
 from studies.experiments.folds import fold_wish, key_of, mask_of, runs_name, wanted
@@ -52,7 +53,7 @@ class Confirm(Experiment[Confirmation]):
     dataset : Dataset
         Its data.
     source : Source
-    top : int, default=5
+    top : int, default=TOP
         Number of distinct configurations, the best first; the baseline comes on top.
     n_seeds : int, default=5
         Trainings of each candidate, at least 2.
@@ -66,7 +67,7 @@ class Confirm(Experiment[Confirmation]):
     title = "The confirmation"
 
     def __init__(
-        self, study: Study, dataset: Dataset, source: Source, *, top: int = 5, n_seeds: int = 5
+        self, study: Study, dataset: Dataset, source: Source, *, top: int = TOP, n_seeds: int = 5
     ) -> None:
         facts = record.read(study).facts
         if facts.confirms is not None:
@@ -76,6 +77,7 @@ class Confirm(Experiment[Confirmation]):
             )
         require_best(study)
         self.chosen = choose(study.get_trials(deepcopy=False), top, facts.space)
+        self.top = top
         self.configurations = [record.configuration(trial) for trial in self.chosen]
         self.seeds, self.parents = confirmation_seeds(n_seeds), (study,)
         # The r-th set of candidates may spend 1 / (r (r + 1)) of the chance of a false farewell: 1 in all.
@@ -178,6 +180,7 @@ class Confirm(Experiment[Confirmation]):
             baseline_noise=None if report is None else noise_of_one(values, self.chosen.index(report)),
             validation_images=judged_by,
             looks=looks,
+            top=self.top,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         record.write(parent, CONFIRMATION, found)

@@ -38,7 +38,7 @@ def load_data(
         data = "synthetic" if dataset.name.startswith("synthetic") else "cifar10"
     elif data not in ("cifar10", "synthetic") and not data.startswith("sklearn:"):
         data = str(Path(data).resolve())
-    return dataset, Source(data, list(classes), **asdict(reading))
+    return dataset, Source(data, list(classes), **asdict(reading), images=dataset.are_images)
 
 
 def loss_words(dataset: Dataset) -> str | None:

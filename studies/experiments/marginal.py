@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from fcnet.metrics import Metric
 from studies.analysis.advice import MIN_TRIALS
 from studies.analysis.axis import Axis
 from studies.analysis.scores import distance_from_best
@@ -120,6 +121,8 @@ class EffectsInfo:
     noise_width : float or None
         As in `progress`.
     label : str
+    metric : {"accuracy", "balanced_accuracy"}
+        What every accuracy here is.
     """
 
     panels: list[Panel]
@@ -132,6 +135,7 @@ class EffectsInfo:
     baseline: Point | None = None
     noise_width: float | None = None
     label: str = ""
+    metric: Metric = "accuracy"
 
 
 def records(points: Sequence[Point]) -> list[Point]:
@@ -148,6 +152,7 @@ def effects_info(
     *,
     noise: float | None = None,
     label: str = "",
+    metric: Metric = "accuracy",
     space: Mapping[str, str] | None = None,
     every: bool = False,
     points: int = MAX_POINTS,
@@ -162,6 +167,8 @@ def effects_info(
         Standard deviation of a single training, as a fraction, where it has been measured.
     label : str, default=""
         Data and protocol, for the title.
+    metric : {"accuracy", "balanced_accuracy"}, default="accuracy"
+        What the values are.
     space : mapping of str to str, optional
         The ranges that were searched, in words, where they are not those of Optuna's distributions.
     every : bool, default=False
@@ -191,6 +198,7 @@ def effects_info(
         baseline=baseline,
         noise_width=width,
         label=label,
+        metric=metric,
     )
 
 

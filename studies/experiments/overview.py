@@ -152,6 +152,7 @@ def overview(study: Study, *, now: datetime | None = None, points: int = 300) ->
             trials,
             noise=summary.noise,
             label=summary.data.name,
+            metric=summary.metric,
             space=kept.facts.space,
             every=True,
             points=points,

@@ -166,7 +166,7 @@ class Report(Experiment[Reproduction]):
         """
         trials = study.get_trials(deepcopy=False)
         if why := diverged(trials, self.seeds):
-            raise UserError(f"{why}: give other images with --data")
+            raise UserError(f"{why}: give other data with --data")
         found = _complete(trials)
         require_all(trials, found, self.seeds)
         data = record.read(study).data_name

@@ -31,10 +31,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Data:
-    """What a study was run on."""
+    """What a study was run on; `noun` is what its rows are called."""
 
     name: str
     fingerprint: str
+    noun: str = "images"
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def summarise(study: Study) -> Summary:
             states[TrialState.RUNNING],
             states[TrialState.WAITING],
         ),
-        data=Data(kept.data_name, kept.facts.data),
+        data=Data(kept.data_name, kept.facts.data, kept.source.noun),
         protocol=kept.facts.protocol,
         epochs=kept.facts.epochs,
         baseline=None if baseline is None else Scored(baseline.number, baseline.value or 0.0),

@@ -95,7 +95,7 @@ def _otherwise(kept: Kept, facts: Facts) -> str | None:
     if old.data != facts.data:
         return f"it was run on other data ({kept.data_name}, fingerprint {old.data[:12]})"
     if old.protocol != facts.protocol or old.experiment or old.confirms or old.trains:
-        return "it is no search on held-out images"
+        return "it is no search on held-out data"
     if (old.metric, old.loss) != (facts.metric, facts.loss):
         return f"it was judged by {old.metric}, not {facts.metric}, or trained with another loss"
     if old.epochs < facts.epochs:

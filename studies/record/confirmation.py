@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from studies.choices import TOP
 from studies.record.final import Count, Fraction, Positive, Value
 
 Amount = Annotated[float, Meta(ge=0, lt=1e300)]
@@ -65,6 +66,8 @@ class Confirmation(Struct, frozen=True, kw_only=True):
     training_noise : float or None
         What of `noise` would stay on endless images.
     validation_images : int
+    top : int
+        Configurations that were asked for, besides the baseline.
     looks : list of str
         Each verdict that was asked for in this study, in words; each is a chance to be fooled.
     time : str, in ISO 8601
@@ -79,6 +82,7 @@ class Confirmation(Struct, frozen=True, kw_only=True):
     cheapest: Count
     validation_images: Positive
     looks: list[str | int]
+    top: Positive = TOP
     p_value: float | None = None
     more_seeds: int | None = None
     noise: Amount | None = None

@@ -74,7 +74,10 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Source(Struct, frozen=True, omit_defaults=True):
-    """Where the data were found, and how they were read, see `fcnet.load` and `fcnet.data.Reading`."""
+    """Where the data were found, and how they were read, see `fcnet.load` and `fcnet.data.Reading`.
+
+    `images` tells whether rows are images.
+    """
 
     source: str
     classes: list[str] = []
@@ -82,6 +85,12 @@ class Source(Struct, frozen=True, omit_defaults=True):
     impute: Literal["median"] | None = None
     image_size: Positive | None = None
     skip_damaged: bool = False
+    images: bool = True
+
+    @property
+    def noun(self) -> str:
+        """What the data are called where they are counted."""
+        return "images" if self.images else "rows"
 
     @property
     def reading(self) -> Reading:

@@ -107,8 +107,7 @@ class GatheringStorage(RDBStorage):
 
         def write(seconds: float) -> None:
             if gathering.waits_for(seconds):
-                self.write_gathered(gathering)
-                gathering.clear()
+                self._write(gathering)
 
         try:
             yield write
@@ -149,11 +148,17 @@ class GatheringStorage(RDBStorage):
     ) -> None:
         gathering = self._gathering()
         if gathering is None or previous_distribution is None:  # the database holds what it must agree with
+            if gathering is not None and gathering.waits_for(0.0):  # a trial's parameters keep their order
+                self._write(gathering)
             return super()._set_trial_param(
                 trial_id, param_name, param_value_internal, distribution, previous_distribution
             )
         check_distribution_compatibility(previous_distribution, distribution)
         return gathering.param(trial_id, param_name, param_value_internal, distribution)
+
+    def _write(self, gathering: Gathering) -> None:
+        self.write_gathered(gathering)
+        gathering.clear()
 
     def _gathering(self) -> Gathering | None:
         return getattr(self._thread, "gathering", None)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -126,10 +127,12 @@ def _compare(name: str, kept: Facts, asked: Facts) -> None:
     options = sorted(
         {_OPTIONS[fact] for key in different if key in before and (fact := key.split(".")[0]) in _OPTIONS}
     )
-    same = f"give the same {' and '.join(options)} as before, or " if options else ""
-    raise UserError(
-        f"the study {name!r} was started with {differences}: {same}start another study with --study NAME"
-    )
+    mend = "start another study with --study NAME"
+    if any(key.startswith("space.") and key not in before for key in different):
+        mend += f"; --from {shlex.quote(name)} counts its trials there, where they fit"
+    elif options:
+        mend = f"give the same {' and '.join(options)} as before, or {mend}"
+    raise UserError(f"the study {name!r} was started with {differences}: {mend}")
 
 
 def _flatten(facts: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

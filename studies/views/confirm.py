@@ -8,7 +8,7 @@ from studies.program import command
 from studies.record import Confirmation
 from studies.views.console import table
 from studies.views.search import print_next, print_scores
-from studies.views.sentences import interval
+from studies.views.sentences import going_on, interval
 from studies.views.words import count, percent
 
 
@@ -16,7 +16,7 @@ def print_confirmation(console: Console, found: Confirmation, summary: Summary, 
     """Print a verdict, and the winner's scores from the study's summary."""
     console.print(
         f"Confirmation of study {escape(found.study)}: {count(len(found.candidates), 'configuration')},"
-        f" {count(len(found.seeds), 'fresh training')} each, on folds of the development images"
+        f" {count(len(found.seeds), 'fresh training')} each, on folds of the development data"
     )
     rows = table("candidate", "search", "confirmed", "95 % interval", "std", "n", "s")
     for candidate in sorted(found.candidates, key=lambda c: -(c.mean or 0.0)):
@@ -32,7 +32,6 @@ def print_confirmation(console: Console, found: Confirmation, summary: Summary, 
     console.print(rows)
     console.print(f"[bold green]{escape(found.sentence)}[/]")
     if found.more_seeds:
-        more = command(f"confirm --seeds {len(found.seeds) + found.more_seeds}{options}")
-        console.print(escape(f"To go on: {more}"))
+        console.print(escape(f"To go on: {command(going_on(found) + options)}"))
     print_scores(console, summary)
     print_next(console, [(command(f"train{options}"), "train the winner and open the test set")])

@@ -10,9 +10,8 @@ from studies.record import Kept
 from studies.views.figures.panels import WORDS
 from studies.views.sentences import (
     PROTOCOL_WORDS,
-    flattery_sentence,
     headline,
-    noise_told,
+    remarks,
     score_rows,
     sureness,
 )
@@ -45,7 +44,8 @@ def sweep_note(summary: Summary) -> str:
         ]
     lines += [
         *_origin(summary.data, summary.protocol),
-        f"- {count(summary.epochs, 'epoch')} per training; a trial's value is its last epoch's accuracy",
+        f"- {count(summary.epochs, 'epoch')} per training; a trial's value is its last epoch's"
+        f" {metric_words(summary.metric)}",
         _counted(summary.n_trials),
         f"- Test set opened: {count(summary.test_openings, 'time')}",
         "",
@@ -88,7 +88,7 @@ def part_note(kept: Kept, trials: Counts) -> str:
             f"The top trials of the study {kept.facts.confirms}, trained again on fresh seeds, fold by fold."
         )
     elif kept.facts.trains is not None:
-        what = f"The final trainings of a trial of the study {kept.facts.trains}, on all training images."
+        what = f"The final trainings of a trial of the study {kept.facts.trains}, on all training data."
     else:
         what = "The course report's own configuration, trained as the report did."
     data = Data(kept.data_name, kept.facts.data)
@@ -114,13 +114,12 @@ def _evidence(summary: Summary) -> list[str]:
     lines = [
         summary.ground or "",
         "",
-        f"| trial {summary.scores.trial} | accuracy | 95 % interval |",
+        f"| trial {summary.scores.trial} | {metric_words(summary.metric)} | 95 % interval |",
         "| --- | ---: | ---: |",
         *(f"| {words} | {mean} | {interval} |" for words, mean, interval in score_rows(summary.scores)),
         "",
     ]
-    sentences = (flattery_sentence(summary.scores), noise_told(summary))
-    return [*lines, *(sentence for sentence in sentences if sentence), ""]
+    return [*lines, *remarks(summary), ""]
 
 
 def _next_steps(summary: Summary) -> list[str]:

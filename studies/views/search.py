@@ -9,7 +9,7 @@ from studies.experiments.results import Summary
 from studies.experiments.search import Advice
 from studies.program import command
 from studies.views.console import table
-from studies.views.sentences import flattery_sentence, noise_told, score_rows
+from studies.views.sentences import remarks, score_rows
 from studies.views.words import count, metric_words, number, percent
 
 
@@ -57,13 +57,12 @@ def print_scores(console: Console, summary: Summary) -> None:
     scores = summary.scores
     if scores is None:
         return
-    rows = table(f"trial {scores.trial}", "accuracy", "95 % interval")
+    rows = table(f"trial {scores.trial}", metric_words(summary.metric), "95 % interval")
     for row in score_rows(scores):
         rows.add_row(*row)
     console.print(rows)
-    for sentence in (flattery_sentence(scores), noise_told(summary)):
-        if sentence:
-            console.print(sentence)
+    for sentence in remarks(summary):
+        console.print(sentence)
 
 
 def _print_advice(console: Console, advice: Advice, options: str) -> None:

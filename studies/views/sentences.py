@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from studies.analysis.advice import MIN_TRIALS
 from studies.analysis.scores import distance_from_best
+from studies.choices import TOP
 from studies.program import command
 from studies.views.words import count, duration, metric_words, percent, points, roughly, short
 
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     from studies.experiments.marginal import Panel
     from studies.experiments.overview import Standing
     from studies.experiments.results import Scores, Summary
+    from studies.record import Confirmation
 
 PROTOCOL_WORDS = {
-    "holdout": "trained on 80 % of the training images, judged on the other 20 %, never on the test set",
+    "holdout": "trained on 80 % of the training data, judged on the other 20 %, never on the test set",
     "report": "judged on the TEST set at every trial, as the course report did: the score flatters",
-    "final": "trained on all training images; the value is the training accuracy, nothing is judged by it",
+    "final": "trained on all training data; the value is the training accuracy, nothing is judged by it",
 }
 
 
@@ -55,6 +57,12 @@ def score_rows(scores: Scores) -> list[tuple[str, str, str]]:
     return rows
 
 
+def going_on(found: Confirmation) -> str:
+    """Return the words that train the same candidates on so many seeds that a verdict is likely."""
+    seeds = len(found.seeds) + (found.more_seeds or 0)
+    return f"confirm --seeds {seeds}" + ("" if found.top == TOP else f" --top {found.top}")
+
+
 def interval(low: float | None, high: float | None) -> str:
     """Return a 95 % interval as text, empty where nothing was measured."""
     return "" if low is None or high is None else f"{100 * low:.2f} .. {percent(high)}"
@@ -84,6 +92,20 @@ def noise_told(summary: Summary) -> str:
     return noise_sentence(summary.noise, summary.n_trials.complete, at_baseline)
 
 
+def remarks(summary: Summary) -> list[str]:
+    """Say below the scores how far they can be trusted; there must be some."""
+    scores = summary.scores
+    assert scores is not None
+    uncorrected = None
+    if summary.metric != "accuracy" and scores.confirmed is None and summary.n_trials.complete > 1:
+        uncorrected = (
+            f"A {metric_words(summary.metric)} is not corrected for the picking, which would need the class"
+            f" of each row: {command('confirm')} tells luck from merit."
+        )
+    found = (flattery_sentence(scores), uncorrected, noise_told(summary))
+    return [sentence for sentence in found if sentence]
+
+
 def cost_sentence(cost: Cost) -> str:
     """Say what it costs to test one more configuration on the same images."""
     return (
@@ -101,11 +123,12 @@ def headline(summary: Summary) -> str:
     if whole is not None and summary.metric == "accuracy":
         return (
             f"The model of trial {scores.trial} names the class of {percent(whole.mean)} of the untouched"
-            " test images correctly."
+            f" test {summary.data.noun} correctly."
         )
     if whole is not None:
         return (
-            f"The model of trial {scores.trial} has {percent(whole.mean)} {judged} on untouched test images."
+            f"The model of trial {scores.trial} has {percent(whole.mean)} {judged} on untouched test"
+            f" {summary.data.noun}."
         )
     score = scores.confirmed or scores.search
     where = "on fresh seeds" if scores.confirmed else "in the search"
@@ -127,8 +150,9 @@ def sureness(summary: Summary) -> str:
     whole = scores.ensemble or scores.test
     if whole is not None and whole.low is not None and whole.high is not None:
         return (
-            f"On fresh images it would be between {100 * whole.low:.1f} and {percent(whole.high, 1)},"
-            f" with 95 % confidence; the test set was opened {count(summary.test_openings, 'time')}."
+            f"On fresh {summary.data.noun} it would be between {100 * whole.low:.1f} and"
+            f" {percent(whole.high, 1)}, with 95 % confidence; the test set was opened"
+            f" {count(summary.test_openings, 'time')}."
         )
     if confirmation is not None:
         return summary.ground or ""

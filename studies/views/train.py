@@ -13,7 +13,7 @@ _MOST_COLUMNS = 12
 
 def print_final(console: Console, found: Final) -> None:
     """Print what the final training found."""
-    console.print(f"Trial {found.trial}, trained on all training images, {count(len(found.seeds), 'seed')}:")
+    console.print(f"Trial {found.trial}, trained on all training data, {count(len(found.seeds), 'seed')}:")
     judged = metric_words(found.metric)
     rows = table("seed", f"test {judged}", "model", left=("model",))
     for seed, accuracy, model in zip(found.seeds, found.test_accuracy.values, found.models, strict=True):

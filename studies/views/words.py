@@ -44,6 +44,11 @@ def metric_words(metric: str) -> str:
     return metric.replace("_", " ")
 
 
+def validation_percent(metric: str) -> str:
+    """Return the title of an axis of scores: ``Validation balanced accuracy (%)``."""
+    return f"Validation {metric_words(metric)} (%)"
+
+
 def roughly(seconds: float) -> str:
     """Return an estimate of a time: ``about 2 min``."""
     if seconds < 50:

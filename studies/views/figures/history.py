@@ -1,12 +1,23 @@
 """The sweep over time: each complete trial, the best so far, and what is no more than noise below it."""
 
+from typing import Any
+
 from plotly import graph_objects as go
 
 from studies.experiments.marginal import ProgressInfo
-from studies.views.figures.panels import GOLD_RGB, GREY, INK, band, rounded
+from studies.views.figures.panels import GOLD_RGB, GREY, INK, band, panelled, rounded
 
 _TOP = 0.23  # of the figure's height; what is left belongs to the panels above
 _PANELS = 0.41  # where those begin: in between are their ticks and titles
+
+
+def history_figure(info: ProgressInfo) -> go.Figure:
+    """Draw the progress as a figure of its own; without a complete trial it is empty."""
+    if not info.records:
+        return panelled([{}], title="No complete trial yet", y={})
+    x, y = _axes(info)
+    figure = panelled([x], title="Each complete trial, and the best so far", y={**y, "nticks": 8})
+    return figure.add_traces([trace.update(showlegend=False) for trace in _traces(info)])
 
 
 def add_progress(figure: go.Figure, info: ProgressInfo, panels: int) -> None:
@@ -16,10 +27,7 @@ def add_progress(figure: go.Figure, info: ProgressInfo, panels: int) -> None:
     """
     if not info.records:
         return
-    bottom, top = _y_range(info)
-    hidden = sum(p.accuracy < bottom for p in info.points)
-    words = f"Trial ({hidden} below {bottom:.0f} % not shown)" if hidden else "Trial"
-    end, pad = max(info.last, 1), 0.01 * max(info.last, 1)
+    x_axis, y_axis = _axes(info)
     x, y = f"x{panels + 1}", "y2"
     figure.update_layout(
         {
@@ -27,26 +35,37 @@ def add_progress(figure: go.Figure, info: ProgressInfo, panels: int) -> None:
             "yaxis": {"domain": [_PANELS, 1], "nticks": 8},
             f"xaxis{panels + 1}": {
                 "anchor": y,
-                "range": [round(-pad, 2), round(end + pad, 2)],
-                **({"dtick": 1} if end < 10 else {}),
                 "ticks": "outside",
                 "showgrid": False,
                 "zeroline": False,
-                "title": {"text": words, "standoff": 9},
+                **x_axis,
             },
             "yaxis2": {
                 "anchor": x,
                 "domain": [0, _TOP],
-                "range": [bottom, top],
                 "nticks": 4,
                 "gridcolor": "#e2e8f0",
                 "zeroline": False,
-                "title": {"text": "Best so far (%)", "standoff": 4},
+                **y_axis,
             },
         }
     )
     for trace in _traces(info):
         figure.add_trace(trace.update(xaxis=x, yaxis=y, showlegend=False))
+
+
+def _axes(info: ProgressInfo) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is special about both axes: ranges that show the steps, and their titles."""
+    bottom, top = _y_range(info)
+    hidden = sum(p.accuracy < bottom for p in info.points)
+    words = f"Trial ({hidden} below {bottom:.0f} % not shown)" if hidden else "Trial"
+    end, pad = max(info.last, 1), 0.01 * max(info.last, 1)
+    x = {
+        "range": [round(-pad, 2), round(end + pad, 2)],
+        **({"dtick": 1} if end < 10 else {}),
+        "title": {"text": words, "standoff": 9},
+    }
+    return x, {"range": [bottom, top], "title": {"text": "Best so far (%)", "standoff": 4}}
 
 
 def _traces(info: ProgressInfo) -> list[go.Scatter]:

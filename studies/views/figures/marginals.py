@@ -19,12 +19,19 @@ from studies.views.figures.panels import (
     rounded,
     title_below,
 )
-from studies.views.words import number
+from studies.views.words import number, validation_percent
 
 
 def effects_figure(info: EffectsInfo) -> go.Figure:
     """Draw `info` as one figure: panels over one accuracy axis, and the progress of the sweep below."""
-    panels = info.panels or [Panel(name, 1.0, 2.0, False, None, None) for name in WORDS]
+    figure = panels_figure(info)
+    add_progress(figure, info.progress, len(_panels(info)))
+    return figure
+
+
+def panels_figure(info: EffectsInfo) -> go.Figure:
+    """Draw the panels alone."""
+    panels = _panels(info)
     bottom, top = y_range(info)
     figure = panelled(
         [
@@ -32,7 +39,7 @@ def effects_figure(info: EffectsInfo) -> go.Figure:
             for panel in panels
         ],
         title=_title(info, bottom),
-        y={"range": [bottom, top], "title": {"text": "Validation accuracy (%)", "standoff": 4}},
+        y={"range": [bottom, top], "title": {"text": validation_percent(info.metric), "standoff": 4}},
     )
     for i, panel in enumerate(panels):
         add_to_panel(figure, i, [*_traces(info, panel), _pruned(info, panel, bottom + 0.02 * (top - bottom))])
@@ -51,8 +58,11 @@ def effects_figure(info: EffectsInfo) -> go.Figure:
             name="no more than noise below the best",
             showlegend=True,
         )
-    add_progress(figure, info.progress, len(panels))
     return figure
+
+
+def _panels(info: EffectsInfo) -> list[Panel]:
+    return info.panels or [Panel(name, 1.0, 2.0, False, None, None) for name in WORDS]
 
 
 def _title(info: EffectsInfo, bottom: float) -> str:

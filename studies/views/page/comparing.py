@@ -11,6 +11,7 @@ from studies.views.figures.panels import rounded
 from studies.views.page.plots import Figure, layout_of, percent_axis, time_unit
 from studies.views.page.rendering import Surroundings, framed
 from studies.views.page.stages import Chart, Line, chart, measured
+from studies.views.words import metric_words
 
 KINDS = ("first", "second")
 _COLOURS = ("@effect", "@best")
@@ -32,6 +33,7 @@ def render_comparison(
         sides=[*zip(found.sides, KINDS, strict=True)],
         found=found,
         stages=_stages(found),
+        judged=metric_words(found.sides[0].summary.metric),
         next=steps,
         say=say,
     )
@@ -39,8 +41,7 @@ def render_comparison(
 
 def _stages(found: Comparison) -> Chart | None:
     """Return the chart of both winners' scores, stage by stage; None before the first complete trial."""
-    scores = [side.summary.scores for side in found.sides]
-    lines = [{} if one is None else {line[0]: line for line in measured(one)} for one in scores]
+    lines = [{line[0]: line for line in measured(side.summary)} for side in found.sides]
     labels = dict.fromkeys([*max(lines, key=len), *lines[0], *lines[1]])
     shown: list[Line] = [
         (label, side.name, kind, None if label not in own else own[label][3])
@@ -93,5 +94,9 @@ def _progress(sides: Sequence[Side], *, against: str) -> Figure | None:
     pad = 0.02 * (last or 1.0)
     words = f"{unit_name.capitalize()} of work" if timed else "Trial"
     x_axis = {"range": [-pad, last + pad], "title": {"text": words, "standoff": 8}}
-    y_axis = {"range": [top - 1.15 * depth, min(top + 0.12 * depth, 100.5)], **percent_axis(titled=not timed)}
+    metric = sides[0].summary.metric
+    y_axis = {
+        "range": [top - 1.15 * depth, min(top + 0.12 * depth, 100.5)],
+        **percent_axis(metric, titled=not timed),
+    }
     return {"data": traces, "layout": layout_of(x_axis, y_axis)}

@@ -10,6 +10,7 @@ from studies.experiments.marginal import FACTORS, EffectsInfo, Panel
 from studies.experiments.overview import Overview, Row
 from studies.views.figures.marginals import y_range
 from studies.views.figures.panels import powers_axis, rounded
+from studies.views.words import validation_percent
 
 Figure = dict[str, Any]
 
@@ -71,7 +72,7 @@ def effect_figure(info: EffectsInfo, panel: Panel, rows: Sequence[Row], *, first
         axis = _plain_axis(panel)
     return {
         "data": traces,
-        "layout": layout_of(axis, {"range": [bottom, top], **percent_axis(titled=first)}),
+        "layout": layout_of(axis, {"range": [bottom, top], **percent_axis(info.metric, titled=first)}),
         "param": name,
     }
 
@@ -137,7 +138,9 @@ def progress_figure(overview: Overview, *, against: str) -> Figure | None:
         axis["dtick"] = 1
     return {
         "data": traces,
-        "layout": layout_of(axis, {"range": [bottom, top], **percent_axis(titled=not timed)}),
+        "layout": layout_of(
+            axis, {"range": [bottom, top], **percent_axis(overview.effects.metric, titled=not timed)}
+        ),
         "per": unit if timed else 0,
     }
 
@@ -241,9 +244,9 @@ def _plain_axis(panel: Panel) -> dict[str, Any]:
     return axis
 
 
-def percent_axis(*, titled: bool) -> dict[str, Any]:
-    """Return the settings of a vertical axis of accuracies."""
-    title = {"title": {"text": "Validation accuracy (%)", "standoff": 6}} if titled else {}
+def percent_axis(metric: str, *, titled: bool) -> dict[str, Any]:
+    """Return the settings of a vertical axis of scores."""
+    title = {"title": {"text": validation_percent(metric), "standoff": 6}} if titled else {}
     return {**title, "nticks": 7}
 
 

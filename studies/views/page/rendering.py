@@ -1,15 +1,12 @@
 """From an overview of a sweep to the page's HTML; every name in it is text, whatever it holds."""
 
 import json
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from studies.experiments.overview import Overview
@@ -19,6 +16,7 @@ from studies.views import sentences, words
 from studies.views.page import assets
 from studies.views.page.plots import MAIN, MARKS, curve_columns, curve_layouts, effect_figure, progress_figure
 from studies.views.page.stages import stages
+from studies.views.templates import template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +51,7 @@ def render(overview: Overview, around: Surroundings | None = None) -> str:
         scripts=("table.js", "page.js"),
         o=overview,
         summary=overview.summary,
-        stages=stages(overview),
+        stages=stages(overview.summary),
         panels=[(panel, sentences.panel_sentence(panel)) for panel in overview.effects.panels],
         main=MAIN,
         marks=_marks_shown(overview),
@@ -61,19 +59,20 @@ def render(overview: Overview, around: Surroundings | None = None) -> str:
         again=command(shlex.join(again(overview.kept)) + around.options),
         reproduce=command(f"reproduce {overview.summary.trial}" + around.options),
         kept=overview.kept,
+        judged=words.metric_words(overview.summary.metric),
         say=sentences,
     )
 
 
 def framed(
-    template: str, around: Surroundings, data: dict[str, Any], *, scripts: Sequence[str], **values: object
+    name: str, around: Surroundings, data: dict[str, Any], *, scripts: Sequence[str], **values: object
 ) -> str:
     """Return a page in the frame that all share.
 
     Parameters
     ----------
-    template : str
-        Name of its file.
+    name : str
+        Of its template's file.
     around : Surroundings
     data : dict
         What its scripts read.
@@ -82,45 +81,22 @@ def framed(
     values
         What the template shows.
     """
-    names = ("plotly.js", "figures.js", *scripts)
-    texts = [] if around.live else [assets.inline(name) for name in names]
+    needed = ("plotly.js", "figures.js", *scripts)
+    texts = [] if around.live else [assets.inline(each) for each in needed]
     styles = [] if around.live else [assets.inline("page.css")]
     served = assets.asset_names()
-    text: str = (
-        _templates()
-        .get_template(template)
-        .render(
-            around=around,
-            data=_json(data),
-            policy=assets.inline_policy(texts, styles),
-            scripts=[Markup(text) for text in texts],  # our own files
-            styles=[Markup(text) for text in styles],
-            served=[served[name] for name in names],
-            style=served["page.css"],
-            style_ids=assets.style_ids(),
-            words=words,
-            **values,
-        )
+    return template(Path(__file__).with_name(name)).render(
+        around=around,
+        data=_json(data),
+        policy=assets.inline_policy(texts, styles),
+        scripts=[Markup(text) for text in texts],  # our own files
+        styles=[Markup(text) for text in styles],
+        served=[served[each] for each in needed],
+        style=served["page.css"],
+        style_ids=assets.style_ids(),
+        words=words,
+        **values,
     )
-    return text
-
-
-@cache
-def _templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["whole"] = _whole
-    return environment
-
-
-def _whole(sentence: str) -> str:
-    """Keep a number and its unit on one line."""
-    return re.sub(r"(?<=\d) (?=%|points?\b)", "\u00a0", sentence)
 
 
 def _json(value: Any) -> Markup:
@@ -143,6 +119,7 @@ def _data(overview: Overview) -> dict[str, Any]:
         "curves": curve_columns(overview),
         "layouts": curve_layouts(),
         "names": names,
+        "judged": words.metric_words(overview.summary.metric),
         "rows": [
             [
                 row.trial,
@@ -182,8 +159,8 @@ def _next(overview: Overview, options: str) -> list[tuple[str, str]]:
         if summary.confirmation is None:
             steps.append(("confirm", "train the top trials again on fresh seeds: luck or merit?"))
         elif summary.confirmation.more_seeds:
-            n = len(summary.confirmation.seeds) + summary.confirmation.more_seeds
-            steps.append((f"confirm --seeds {n}", "train them on so many seeds that a verdict is likely"))
+            more = sentences.going_on(summary.confirmation)
+            steps.append((more, "train them on so many seeds that a verdict is likely"))
         if summary.test_openings == 0:
             steps.append(("train", "train the winner, save the model, open the test set once"))
         if summary.trial is not None:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studies.analysis.scores import Score
-from studies.experiments.overview import Overview
 from studies.experiments.report import REPORTED
-from studies.experiments.results import Scores
+from studies.experiments.results import Summary
 from studies.views.words import percent
 
 _COURSE = ("airplane", "ship", "cifar_2class")
@@ -48,13 +47,11 @@ Line = tuple[str, str, str, Score | None]
 """Label, note, kind and score of a stage."""
 
 
-def stages(overview: Overview) -> Chart | None:
+def stages(summary: Summary) -> Chart | None:
     """Return the chart of the winner's scores; None before the first complete trial."""
-    summary = overview.summary
-    scores = summary.scores
-    if scores is None:
+    if summary.scores is None:
         return None
-    lines = measured(scores)
+    lines = measured(summary)
     if summary.baseline is not None:
         value = Score(summary.baseline.value, None, None, 1)
         lines.append(("Baseline", "the report's configuration, in the search", "reference", value))
@@ -69,19 +66,22 @@ def stages(overview: Overview) -> Chart | None:
     return chart(lines)
 
 
-def measured(scores: Scores) -> list[Line]:
-    """Return the lines of a winner's own scores."""
+def measured(summary: Summary) -> list[Line]:
+    """Return the lines of a winner's own scores; none before the first complete trial."""
+    scores, noun = summary.scores, summary.data.noun
+    if scores is None:
+        return []
     lines: list[Line] = [
-        ("Found", "best of the search, validation images", "stage", scores.search),
+        ("Found", f"best of the search, validation {noun}", "stage", scores.search),
         ("Confirmed", "fresh seeds and splits", "stage", scores.confirmed),
-        ("Tested", "test images, mean of single networks", "stage", scores.test),
+        ("Tested", f"test {noun}, mean of single networks", "stage", scores.test),
     ]
     if scores.corrected is not None:
         lines.insert(1, ("Corrected", "less what the picking gave", "stage", scores.corrected))
     if scores.ensemble is not None:
         n = scores.ensemble.n
         lines.append(
-            ("Tested as one", f"test images, the {n} networks as one model", "final", scores.ensemble)
+            ("Tested as one", f"test {noun}, the {n} networks as one model", "final", scores.ensemble)
         )
     return lines
 

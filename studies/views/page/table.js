@@ -2,11 +2,15 @@
 "use strict";
 window.trialTable = (table, more, count, choose) => {
   const FIXED = ["trial", "state", "accuracy", "epochs", "seconds", "ended", "seed", "reason"];
-  const HEADS = {trial: "Trial", state: "State", accuracy: "Accuracy (%)", epochs: "Epochs", seconds: "Seconds"};
+  const HEADS = {trial: "Trial", state: "State", epochs: "Epochs", seconds: "Seconds"};
   const SHOWN = 50;
   let data = null, sorted = "trial", up = true, words = "", all = false, chosen = null;
 
   const columns = () => ["trial", "state", "accuracy", ...data.names, "epochs", "seconds", "reason", "seed"];
+  const headOf = name => {
+    if (name !== "accuracy") return HEADS[name] || name;
+    return `${data.judged[0].toUpperCase()}${data.judged.slice(1)} (%)`;
+  };
   const place = name => FIXED.includes(name) ? FIXED.indexOf(name) : FIXED.length + data.names.indexOf(name);
   const isText = name => name === "state" || name === "reason";
   const shown = (name, value) => {
@@ -61,7 +65,7 @@ window.trialTable = (table, more, count, choose) => {
       const made = cell("th", "", name);
       made.scope = "col";
       made.setAttribute("aria-sort", name === sorted ? (up ? "ascending" : "descending") : "none");
-      made.append(button(HEADS[name] || name, () => {
+      made.append(button(headOf(name), () => {
         up = name === sorted ? !up : name !== "accuracy";
         sorted = name;
         draw();
