@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from fcnet.errors import UserError
-from fcnet.writing import drop_abandoned
+from fcnet.writing import drop_abandoned, flush_folder
 from studies import program
 from studies.storage.errors import explain, schema_error
 from studies.storage.retrying import RetryingStorage, ignore
@@ -76,6 +76,7 @@ def _create_sqlite(path: Path) -> None:
         use_wal(neighbour)
         _open(f"sqlite:///{neighbour}", ignore, skip_table_creation=False).close()
         _take_name(neighbour, path)
+        flush_folder(path.parent)
     except (OSError, sqlite3.Error) as error:
         raise UserError(
             f"cannot make the database {path}: {getattr(error, 'strerror', None) or error};"
