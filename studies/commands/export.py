@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcnet.errors import UsageError, UserError
+from fcnet.text import printable
 from studies.commands.options import FormatOptions, StudyOptions
 from studies.commands.parser import argument, option, switch
 from studies.program import command
@@ -43,7 +44,7 @@ def run(options: Options) -> int:
     if options.as_json:
         print(json.dumps({"study": options.study, "file": str(path)}))
     else:
-        print(f"Written: {path}")
+        print(f"Written: {printable(str(path))}")
     return 0
 
 
