@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all, whatever happens to the process that writes them."""
+"""Files that appear whole or not at all, whatever happens to the process or the power."""
 
 import contextlib
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 from fcnet.errors import UserError
 
 ABANDONED_SECONDS = 3600.0  # a temporary file that old belongs to a process that was killed
+_FOLDERS_OPEN = sys.platform != "win32"
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it to the disk, then give it its name.
+    """Write a file under a temporary name, flush it to the disk, then give it its name, and flush that.
 
     A process that is killed in between leaves its temporary file; the next writer removes it, an hour later.
 
@@ -35,6 +37,7 @@ def write_whole(path: Path, content: bytes) -> None:
         except BaseException:
             os.unlink(temporary)  # noqa: PTH108
             raise
+        flush_folder(path.parent)
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror or error}; choose a folder that can be written"
@@ -47,3 +50,14 @@ def drop_abandoned(folder: Path, pattern: str) -> None:
         with contextlib.suppress(OSError):
             if file.stat().st_mtime < time.time() - ABANDONED_SECONDS:
                 file.unlink()
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk; Windows opens no folder, and keeps names by its journal."""
+    if not _FOLDERS_OPEN:
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from wsgiref.types import WSGIApplication
 
 import optuna
@@ -75,12 +76,19 @@ def make_sweep(folder: Path) -> Sweep:
 @contextlib.contextmanager
 def running(app: WSGIApplication, *, body_limit: int = READ_ONLY_BODY) -> Iterator[int]:
     """Serve an application on a free port of 127.0.0.1 and yield the port."""
+    with running_server(app, body_limit=body_limit) as (_, port):
+        yield port
+
+
+@contextlib.contextmanager
+def running_server(app: WSGIApplication, *, body_limit: int = READ_ONLY_BODY) -> Iterator[tuple[Any, int]]:
+    """Serve an application and yield the server and its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = http_server(app, listener, body_limit=body_limit)
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
-            yield listener.getsockname()[1]
+            yield server, listener.getsockname()[1]
         finally:
             # The loop ends when nothing is left to listen to; its own thread must close what it waits for.
             server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map, ignore_all=True))

@@ -187,14 +187,6 @@ def test_without_locks_of_the_file_system_nothing_is_dropped(
     assert len(Split.open(path).train.x) == 40
 
 
-def test_windows_opens_no_folder_to_flush_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    holding.flush_folder(tmp_path)
-    with pytest.raises(FileNotFoundError):
-        holding.flush_folder(Path("/nowhere"))
-    monkeypatch.setattr(holding, "_FOLDERS_OPEN", False)
-    holding.flush_folder(Path("/nowhere"))
-
-
 def test_abandoned_drafts_are_removed_and_live_ones_kept(cache: Path) -> None:
     for name in ("draft-dead", "draft-live"):
         (cache / name).mkdir(parents=True)

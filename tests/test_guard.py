@@ -167,6 +167,24 @@ def test_a_file_that_is_no_artifact_is_not_found(port: int, sweep: Sweep) -> Non
         assert "There is no such artifact" in json.loads(body)["reason"]
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/api/studies/1?after=2", 200),
+        ("/api/studies/1?after=x", 400),
+        ("/api/studies/99/plot/slice", 404),
+        (f"/api/studies/{'9' * 5000}", 404),
+        (f"/csv/{'9' * 20}", 404),
+    ],
+)
+def test_a_number_of_no_study_is_told_and_not_logged(
+    port: int, path: str, expected: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    capfd.readouterr()
+    assert ask(port, path)[0] == expected
+    assert capfd.readouterr().err == ""
+
+
 def test_a_refused_question_for_the_head_alone_has_no_body(port: int) -> None:
     """A body would be taken for the answer to the next question of the same connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:

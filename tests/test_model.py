@@ -227,12 +227,12 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [file.name for file in path.parent.iterdir()] == ["model"]
 
 
-def test_a_file_is_flushed_before_it_has_its_name_and_can_be_read_by_others(tmp_path, monkeypatch):
+def test_a_file_is_flushed_before_it_has_its_name_and_its_name_after(tmp_path, monkeypatch):
     path, flushed, real = tmp_path / "model", [], os.fsync
     monkeypatch.setattr("os.fsync", lambda handle: flushed.append(path.exists()) or real(handle))
     write_whole(path, b"first")
-    assert flushed == [False]
-    assert path.stat().st_mode & 0o777 == 0o644
+    assert flushed == [False, True]
+    assert path.stat().st_mode & 0o777 == 0o644  # others can read it
 
 
 def test_the_temporary_file_of_a_living_writer_stays_and_that_of_a_dead_one_goes(tmp_path):

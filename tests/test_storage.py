@@ -46,7 +46,7 @@ def test_a_new_database_is_one_file_with_a_write_ahead_log(tmp_path, url):
 
 def test_sqlite_settings(storage):
     with storage.engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 2_000
 
 

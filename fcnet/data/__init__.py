@@ -9,12 +9,13 @@ from fcnet.data.dataset import Dataset
 from fcnet.data.prepared import shared_split
 from fcnet.data.reading import Reading
 from fcnet.data.split import Normalisation, Part, Split
+from fcnet.text import printable
 
 __all__ = ["Dataset", "Normalisation", "Part", "Reading", "Split", "load", "shared_split"]
 
 
 def _to_stderr(notice: str) -> None:
-    print(notice, file=sys.stderr, flush=True)
+    print(printable(notice), file=sys.stderr, flush=True)
 
 
 def load(

@@ -11,8 +11,6 @@ from pathlib import Path
 if sys.platform != "win32":
     import fcntl
 
-_FOLDERS_OPEN = sys.platform != "win32"
-
 
 def hold(file: Path) -> int:
     """Open a file, so that `drop` spares its folder until the descriptor is closed or this process ends.
@@ -71,14 +69,3 @@ def _without_support_for_locks() -> Iterator[None]:
         raise
     except OSError:
         pass
-
-
-def flush_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk; Windows opens no folder, and keeps names by its journal."""
-    if not _FOLDERS_OPEN:
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,10 +13,11 @@ import platformdirs
 
 from fcnet.data.dataset import Dataset
 from fcnet.data.form import form_text
-from fcnet.data.holding import drop, flush_folder, hold
+from fcnet.data.holding import drop, hold
 from fcnet.data.split import ABOUT, FORMAT, Split
 from fcnet.errors import UserError
 from fcnet.threads import one_blas_thread
+from fcnet.writing import flush_folder
 
 KEPT = 8  # prepared folders in the cache, or all in use; one of 10,000 images of 3,072 values takes 123 MB
 _ABANDONED_SECONDS = 3600.0  # a temporary folder that old belongs to a process that was killed

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcnet.errors import UsageError, UserError
+from fcnet.text import printable
 from studies.commands.options import STORAGE, STUDY, FormatOptions, StudyOptions
 from studies.commands.parser import argument, option, repeated, switch
 from studies.program import command
@@ -65,7 +66,7 @@ def run(options: Options) -> int:
         names = [each.study for each in studies]
         print(json.dumps({"study": names[0] if len(names) == 1 else names, "file": str(path)}))
     else:
-        print(f"Written: {path}")
+        print(f"Written: {printable(str(path))}")
     return 0
 
 

@@ -15,6 +15,7 @@ from functools import partial
 from types import ModuleType
 
 from fcnet.errors import UsageError, UserError
+from fcnet.text import printable
 from studies import program
 from studies.commands import config
 from studies.commands.parser import Parser, add_options, options_from
@@ -199,7 +200,7 @@ def _end(sentence: str, code: int) -> int:
     try:
         if sentence:
             start = "" if code == 130 else f"{program.name()}: "
-            print(start + sentence, file=sys.stderr, flush=True)
+            print(start + printable(sentence), file=sys.stderr, flush=True)
         sys.stdout.flush()
     except OSError:
         # Whoever read the output is gone; Python must not complain when it flushes the rest.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, field, fields
 from typing import Any, NoReturn, TypeVar
 
+from fcnet.text import printable
 from studies import program
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with code 2."""
-        self.exit(2, f"{program.name()}: {message}{self.beside}; see {self.prog} --help\n")
+        self.exit(2, f"{program.name()}: {printable(message + self.beside)}; see {self.prog} --help\n")
 
 
 def option(

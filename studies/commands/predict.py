@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcnet.errors import UserError
+from fcnet.text import printable
 from studies.commands.options import FormatOptions
 from studies.commands.parser import argument, switch
 
@@ -35,7 +36,7 @@ def run(options: Options) -> int:
     from fcnet.model import Model
 
     model = Model.load(Path(options.model))
-    found = load_unseen(options.images, model.form, say=lambda line: print(line, file=sys.stderr))
+    found = load_unseen(options.images, model.form, say=lambda line: print(printable(line), file=sys.stderr))
     n_features = len(model.normalisation.mean)
     if found.rows.shape[1] != n_features:
         raise UserError(
@@ -61,7 +62,11 @@ def run(options: Options) -> int:
     columns.append(names)
     if shares is not None:
         columns += [[f"{share:.6f}" for share in column] for column in shares.T]
-        print("\t".join([*([] if found.names is None else ["file"]), "class", *model.class_names]))
+        _print_row(*([] if found.names is None else ["file"]), "class", *model.class_names)
     for row in zip(*columns, strict=True):
-        print("\t".join(row))
+        _print_row(*row)
     return 0
+
+
+def _print_row(*cells: str) -> None:
+    print("\t".join(map(printable, cells)))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import optuna_dashboard
@@ -39,6 +40,7 @@ _REPLACED = {name.lower() for name, _ in _HEADERS} | {
 _HOST_HEADER = re.compile(
     r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE
 )
+_OF_STUDY = re.compile(r"/(?:api/studies|api/artifacts|artifacts|csv)/(-?\d+)")
 
 
 def application(
@@ -111,6 +113,7 @@ def application(
                 _check_change(environ, allow_edit=allow_edit)
                 access.check_change(environ)
             _check_artifact(path, artifact_dir)
+            _check_study(environ, cached)
         except Answer as answer:
             body = json.dumps({"reason": answer.reason}).encode()
             length = ("Content-Length", str(len(body)))
@@ -164,6 +167,19 @@ def _check_artifact(path: str, artifact_dir: Path | None) -> None:
     name = path.rstrip("/").rpartition("/")[2]
     if not re.fullmatch(r"[0-9a-fA-F-]+", name) or not os.access(artifact_dir / name, os.R_OK):
         raise Answer("404 Not Found", "There is no such artifact, or its file is gone.")
+
+
+def _check_study(environ: WSGIEnvironment, storage: BaseStorage) -> None:
+    # The dashboard fails, with lines of its program in the log, on numbers that it does not know.
+    found = _OF_STUDY.match(environ["PATH_INFO"])
+    try:
+        if found:
+            storage.get_study_name_from_id(int(found[1]))
+    except (KeyError, ValueError, OverflowError) as error:
+        raise Answer("404 Not Found", "There is no such study.") from error
+    after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[-1]
+    if not re.fullmatch("[0-9]{1,9}", after):
+        raise Answer("400 Bad Request", "A number is expected in after=.")
 
 
 def _is_address(host: str) -> bool:

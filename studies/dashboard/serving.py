@@ -4,6 +4,7 @@ import contextlib
 import errno
 import getpass
 import ipaddress
+import logging
 import os
 import secrets
 import socket
@@ -134,7 +135,8 @@ def http_server(app: WSGIApplication, listener: socket.socket, *, body_limit: in
     body_limit : int
         Largest body of a request in bytes; a larger one is answered with status 413.
     """
-    return waitress.create_server(
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a browser's requests wait for each other
+    server = waitress.create_server(
         app,
         sockets=[listener],
         threads=4,
@@ -143,7 +145,22 @@ def http_server(app: WSGIApplication, listener: socket.socket, *, body_limit: in
         max_request_header_size=32 * 1024,
         max_request_body_size=body_limit,
         ident=None,
+        outbuf_high_watermark=sys.maxsize,  # or whoever reads nothing holds a thread: answers wait in files
     )
+    server.maintenance = _leaving_the_deaf(server, server.maintenance)
+    return server
+
+
+def _leaving_the_deaf(server: Any, maintain: Callable[[float], None]) -> Callable[[float], None]:
+    """Close connections whose client reads nothing, too: waitress waits until they can be written to."""
+
+    def maintenance(now: float) -> None:
+        maintain(now)
+        for channel in [*server.active_channels.values()]:
+            if channel.total_outbufs_len and channel.last_activity < now - server.adj.channel_timeout:
+                server.trigger.pull_trigger(channel.handle_close)  # not while it looks who may be read
+
+    return maintenance
 
 
 def _study_page(storage: RetryingStorage, study: str | None) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from fcnet.errors import UserError
-from fcnet.writing import drop_abandoned
+from fcnet.writing import drop_abandoned, flush_folder
 from studies import program
 from studies.storage.errors import explain, schema_error
 from studies.storage.retrying import RetryingStorage, ignore
@@ -64,8 +64,8 @@ def use_wal(path: Path) -> None:
 
 
 def _set_pragmas(connection: sqlite3.Connection, _: object) -> None:
-    # Safe with WAL: a power cut can undo the last commits but not damage the file; a kill loses nothing.
-    connection.execute("PRAGMA synchronous=NORMAL")
+    # What is committed is on the disk, whatever was chosen where SQLite was built: a power cut loses nothing.
+    connection.execute("PRAGMA synchronous=FULL")
 
 
 def _create_sqlite(path: Path) -> None:
@@ -76,6 +76,7 @@ def _create_sqlite(path: Path) -> None:
         use_wal(neighbour)
         _open(f"sqlite:///{neighbour}", ignore, skip_table_creation=False).close()
         _take_name(neighbour, path)
+        flush_folder(path.parent)
     except (OSError, sqlite3.Error) as error:
         raise UserError(
             f"cannot make the database {path}: {getattr(error, 'strerror', None) or error};"

@@ -1,9 +1,23 @@
 """The consoles of results and of progress, and the one form of a table."""
 
 import sys
+from collections.abc import Iterable
 
-from rich.console import Console
+from rich.console import Console as AnyConsole
+from rich.console import ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+
+from fcnet.text import printable
+
+
+class Console(AnyConsole):
+    """A console on which every name is text: none can hold what the terminal obeys."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Return the segments of what is shown; those that are meant to control the terminal are kept."""
+        for each in super().render(renderable, options):
+            yield each if each.control else Segment(printable(each.text, lines=True), each.style)
 
 
 def stdout() -> Console:
