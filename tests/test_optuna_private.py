@@ -17,6 +17,11 @@ from optuna.storages import RDBStorage
 
 # Name -> the module of Optuna that has it, and why no public name does.
 USED = {
+    "optuna_dashboard._custom_plot_data": (
+        "optuna_dashboard._custom_plot_data",
+        "its save_plotly_graph_object, alone",
+    ),
+    "optuna_dashboard._note": ("optuna_dashboard._note", "its save_note, alone"),
     "optuna.storages._rdb.models": ("optuna.storages._rdb.models", "read many trials with few statements"),
     "optuna.storages._rdb.storage": ("optuna.storages._rdb.storage", "its logger prints lost connections"),
     "optuna.artifacts._upload": ("optuna.artifacts._upload", "attach artifacts that are stored already"),

@@ -31,18 +31,21 @@ def publish(study: Study) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         if figure is not None:
-            _part("_custom_plot_data").save_plotly_graph_object(study, figure, graph_object_id=FIGURE_ID)
-        _part("_note").save_note(study, text)
+            _part("optuna_dashboard._custom_plot_data").save_plotly_graph_object(
+                study, figure, graph_object_id=FIGURE_ID
+            )
+        _part("optuna_dashboard._note").save_note(study, text)
 
 
 @cache
 def _part(name: str) -> ModuleType:
     """Return a module of optuna-dashboard alone: its package would load scikit-learn, which takes seconds."""
-    package = importlib.util.find_spec("optuna_dashboard")
-    assert package is not None
-    assert package.submodule_search_locations is not None
-    path = Path(package.submodule_search_locations[0]) / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"optuna_dashboard{name}", path)
+    package, _, module = name.partition(".")
+    whole = importlib.util.find_spec(package)
+    assert whole is not None
+    assert whole.submodule_search_locations is not None
+    path = Path(whole.submodule_search_locations[0]) / f"{module}.py"
+    spec = importlib.util.spec_from_file_location(name.replace(".", ""), path)
     assert spec is not None
     assert spec.loader is not None
     part = importlib.util.module_from_spec(spec)
