@@ -241,6 +241,12 @@ def test_processes_that_prepare_at_once_share_one_copy(cache: Path) -> None:
     Split.open(Path(*paths))
 
 
+def test_a_draft_that_goes_while_the_cache_is_looked_through_changes_nothing(cache: Path) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / "draft-gone").symlink_to(cache / "nothing")  # listed, but not there any more
+    assert shared_split(dataset()).parent == cache
+
+
 class Evil:
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -159,10 +159,14 @@ def _remove(folder: Path, *, owner: int) -> None:
 
 
 def _drop_old(cache: Path, *, keep: Path) -> None:
-    by_use = sorted(cache.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    used = {}
+    for folder in cache.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process's draft is gone meanwhile
+            used[folder] = folder.stat().st_mtime
+    by_use = sorted(used, key=used.__getitem__, reverse=True)
     prepared = [folder for folder in by_use if not folder.name.startswith("draft-") and folder != keep]
     abandoned = time.time() - _ABANDONED_SECONDS
-    drafts = [f for f in by_use if f.name.startswith("draft-") and f.stat().st_mtime < abandoned]
+    drafts = [folder for folder in by_use if folder.name.startswith("draft-") and used[folder] < abandoned]
     for folder in prepared[KEPT - 1 :]:
         drop(folder, ABOUT)
     for folder in drafts:
