@@ -67,14 +67,8 @@ def figure_and_note(study: Study) -> tuple[Figure | None, str]:
     summary = summarise(study)
     if kept.facts.confirms or kept.facts.trains or kept.facts.experiment:
         return None, note.part_note(kept, summary.n_trials)
-    from studies.experiments.marginal import effects_info
+    from studies.experiments.overview import effects_of
     from studies.views.figures.marginals import effects_figure
 
-    info = effects_info(
-        study.get_trials(deepcopy=False),
-        noise=summary.noise,
-        label=summary.data.name,
-        metric=summary.metric,
-        space=kept.facts.space,
-    )
+    info = effects_of(summary, study.get_trials(deepcopy=False), kept.facts.space)
     return effects_figure(info), note.sweep_note(summary)

@@ -13,7 +13,7 @@ from fcnet.metrics import EpochMetrics
 from studies import record
 from studies.execution.experiment import FINISHED
 from studies.execution.progress import Progress
-from studies.experiments.marginal import EffectsInfo, effects_info
+from studies.experiments.marginal import MAX_POINTS, EffectsInfo, effects_info
 from studies.experiments.results import Summary, best_trial, summarise
 from studies.experiments.search import Advice, advise
 from studies.record import Kept
@@ -148,19 +148,31 @@ def overview(study: Study, *, now: datetime | None = None, points: int = 300) ->
         summary=summary,
         advice=advise(study),
         standing=standing(trials, kept, now=now or datetime.now()),
-        effects=effects_info(
-            trials,
-            noise=summary.noise,
-            label=summary.data.name,
-            metric=summary.metric,
-            space=kept.facts.space,
-            every=True,
-            points=points,
-        ),
+        effects=effects_of(summary, trials, kept.facts.space, every=True, points=points),
         rows=rows_of(trials, left),
         curves={number: _thinned(found.epochs) for number, found in left.items() if found and found.epochs},
         kept=kept,
         environment={} if newest is None else newest.environment,
+    )
+
+
+def effects_of(
+    summary: Summary,
+    trials: Sequence[FrozenTrial],
+    space: Mapping[str, str],
+    *,
+    every: bool = False,
+    points: int = MAX_POINTS,
+) -> EffectsInfo:
+    """Return the effects that trials show, with what their sweep's summary says of them."""
+    return effects_info(
+        trials,
+        noise=summary.noise,
+        label=summary.data.name,
+        metric=summary.metric,
+        space=space,
+        every=every,
+        points=points,
     )
 
 

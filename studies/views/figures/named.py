@@ -5,7 +5,7 @@ from plotly.graph_objects import Figure
 
 from fcnet.errors import UserError
 from studies import record
-from studies.experiments.marginal import effects_info
+from studies.experiments.overview import effects_of
 from studies.experiments.results import best_trial, summarise
 from studies.record import ONE_FACTOR
 from studies.views.figures.curves import learning_curves_figure
@@ -40,9 +40,7 @@ def figures(study: Study) -> dict[str, Figure]:
     if facts.confirms or facts.trains or facts.experiment:
         raise UserError(f"the study {study.study_name!r} has no figures of its own: name the searched one")
     summary, trials = summarise(study), study.get_trials(deepcopy=False)
-    info = effects_info(
-        trials, noise=summary.noise, label=summary.data.name, space=facts.space, metric=facts.metric
-    )
+    info = effects_of(summary, trials, facts.space)
     found = {"effects": panels_figure(info), "history": history_figure(info.progress)}
     best = best_trial(trials)
     if best is not None and (left := record.trained(best)) is not None:
