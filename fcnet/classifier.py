@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fcnet.blas import one_blas_thread
 from fcnet.data import Normalisation, Part, Split
 from fcnet.data.checks import as_rows, shape_of_image
 from fcnet.errors import Diverged
@@ -20,7 +21,6 @@ from fcnet.hyperparameters import Hyperparameters
 from fcnet.inputs import Array, Axes, n_axes
 from fcnet.model import Model
 from fcnet.network import Network
-from fcnet.threads import one_blas_thread
 from fcnet.trainer import Training
 
 # What a network's parameters depend on in shape and meaning: training goes on with these only.

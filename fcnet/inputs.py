@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
+import scipy  # loads a part when it is used
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
 from fcnet.hyperparameters import Hyperparameters
 
@@ -136,7 +136,7 @@ def _bases(n_features: int, image_shape: Sequence[int] | None) -> list[_Basis]:
 def _eigen(x: Array, dtype: Any) -> tuple[NDArray[np.float64], Array]:
     """Return the variances of rows along their principal axes, and these as columns."""
     x = x.astype(dtype, copy=False)
-    values, vectors = eigh(x.T @ x / len(x), driver="evd", overwrite_a=True, check_finite=False)
+    values, vectors = scipy.linalg.eigh(x.T @ x / len(x), driver="evd", overwrite_a=True, check_finite=False)
     return np.maximum(values.astype(np.float64), 0.0), vectors
 
 

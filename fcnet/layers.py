@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy.linalg import get_blas_funcs
+
+from fcnet.blas import routines
 
 Array = NDArray[np.floating[Any]]
 
@@ -98,7 +99,7 @@ class Linear:
         self._v: Array = np.zeros_like(self._w)
         self._velocity_scale = 1.0
         self._bias_velocity: Array = np.zeros_like(self.biases)
-        self._gemm, self._gemv, self._axpy = get_blas_funcs(("gemm", "gemv", "axpy"), dtype=self.dtype)
+        self._gemm, self._gemv, self._axpy = routines("gemm", "gemv", "axpy", dtype=self.dtype)
         self._out = Buffer(fan_out, dtype)
         self._parts = Buffer(fan_out, dtype)
         self._input_gradient = Buffer(fan_in, dtype)

@@ -4,7 +4,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, log_softmax, softmax
 
 Array = NDArray[np.floating[Any]]
 Kind = Literal["sigmoid", "softmax"]
@@ -45,7 +44,10 @@ class SigmoidCrossEntropy:
     @staticmethod
     def gradient(logits: Array, targets: Array) -> Array:
         """Return ``(sigmoid(z) - y) / n_terms``, shape (n, n_columns), without the loss's own value."""
-        gradient: Array = expit(logits)
+        # sigmoid(z) = (1 + tanh(z / 2)) / 2, which no exponential overflows
+        gradient: Array = np.tanh(0.5 * logits)
+        gradient *= 0.5
+        gradient += 0.5
         gradient -= targets
         gradient *= 1.0 / gradient.size
         return gradient
@@ -72,7 +74,7 @@ class SoftmaxCrossEntropy:
             Nats.
         """
         self._logits, self._targets = logits, targets
-        logarithms = log_softmax(logits, axis=1)
+        logarithms = _log_softmax(logits)
         return float(-(logarithms * targets).sum(axis=1).mean(dtype=np.float64))
 
     def backward(self) -> Array:
@@ -129,8 +131,10 @@ def pool(logits: Array, kind: Kind) -> Array:
         return single
     z = logits.astype(np.float64)
     if kind == "softmax":
-        return np.asarray(np.logaddexp.reduce(log_softmax(z, axis=2), axis=0) - np.log(len(z)))
-    pooled: Array = np.logaddexp.reduce(log_expit(z), axis=0) - np.logaddexp.reduce(log_expit(-z), axis=0)
+        return np.asarray(np.logaddexp.reduce(_log_softmax(z), axis=0) - np.log(len(z)))
+    # log(sigmoid(z)) = -log(1 + exp(-z))
+    sides = [np.logaddexp.reduce(-np.logaddexp(0.0, -signed), axis=0) for signed in (z, -z)]
+    pooled: Array = sides[0] - sides[1]
     return pooled
 
 
@@ -140,9 +144,16 @@ def probabilities(logits: Array, kind: Kind) -> Array:
     Of sigmoids of more than two classes each is judged against the rest: a row need not add up to 1.
     """
     if kind == "softmax":
-        return np.asarray(softmax(logits, axis=1))
-    p: Array = expit(logits)
+        return np.exp(_log_softmax(logits))
+    p: Array = np.exp(-np.logaddexp(0.0, -logits))
     return np.hstack([1 - p, p]) if logits.shape[1] == 1 else p
+
+
+def _log_softmax(logits: Array) -> Array:
+    """Return the logarithms of the softmax over the last axis, finite for any finite logits."""
+    shifted: Array = logits - logits.max(axis=-1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return shifted
 
 
 def decide(logits: Array) -> NDArray[np.intp]:

@@ -222,6 +222,32 @@ def test_the_served_page_leads_to_its_comparison_with_another_sweep(browser, tmp
         page.close()
 
 
+def test_the_comparison_follows_the_sweep_that_runs(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(pages, "_SHARE", 1e9)
+    storage = connect(f"sqlite:///{tmp_path / 'sweep.db'}", create=True)
+    make_study(30, storage=storage)
+    other = make_study(20, name="other", storage=storage, seed=1, asked=60, running=1, now=datetime.now())
+    with running(application(storage, allowed_hosts=HOSTS)) as port:
+        page, errors = opened(browser, f"http://127.0.0.1:{port}/compare?study=sweep&with=other")
+        zoom(page, "progress-trial")
+        shown = page.evaluate("document.querySelector('[data-figure=progress-trial]').layout.xaxis.range")
+        counts = page.locator('[data-part="trials"]')
+        before = counts.inner_text()
+        more_trials(other, 4, now=datetime.now())
+        expect(counts).not_to_have_text(before, use_inner_text=True)
+        expect(page.get_by_role("row", name="complete").get_by_role("cell").nth(1)).to_have_text(
+            str(sum(t.state.name == "COMPLETE" for t in other.trials))
+        )
+        figure = "document.querySelector('[data-figure=progress-trial]')"
+        assert page.evaluate(f"{figure}.layout.xaxis.range") == shown
+        assert page.evaluate(f"Math.max(...{figure}.data[1].x)") == 24
+        page.locator('[data-figure="progress-trial"] .draglayer .nsewdrag').dblclick()
+        assert page.evaluate(f"{figure}.layout.xaxis.range[1]") > 24
+        assert errors == []
+        page.close()
+
+
 def test_it_prints_in_order_with_all_trials(browser, tmp_path):
     page, errors = opened(browser, written(tmp_path, make_study(80)), color_scheme="dark")
     page.pdf(path=tmp_path / "page.pdf", format="A4")

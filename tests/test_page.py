@@ -238,7 +238,7 @@ def test_names_are_text_wherever_they_stand():
         tags, text = read(render(overview(study, now=NOW), around))
         assert ["img", "x"] not in [[tag, attrs.get("src")] for tag, attrs in tags]
         scripts = [attrs for tag, attrs in tags if tag == "script"]
-        assert len(scripts) == 5  # plotly.js, ours, the data
+        assert len(scripts) == 6  # plotly.js, ours, the data
         assert not any(name.startswith("on") or name == "style" for _, attrs in tags for name in attrs)
         assert "<script>alert(1)</script>" in text
         assert "{{ 7*7 }}" in text
@@ -252,7 +252,7 @@ def test_the_page_in_one_file_needs_nothing_else_and_allows_nothing_else(trained
     assert [link for link in links if not link.startswith(("#", "data:"))] == []
     (policy,) = [a["content"] for _, a in tags if a.get("http-equiv") == "Content-Security-Policy"]
     assert "unsafe" not in policy
-    names = ("plotly.js", "figures.js", "table.js", "page.js")
+    names = ("plotly.js", "news.js", "figures.js", "table.js", "page.js")
     assert policy == inline_policy([inline(name) for name in names], [inline("page.css")])
 
 

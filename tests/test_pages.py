@@ -69,7 +69,7 @@ def test_the_files_of_the_page_are_there_to_be_kept(port: int) -> None:
 
     body = ask(port, "/")[2].decode()
     files = re.findall(r'(?:src|href)="(/page/[^"]+)"', body)
-    assert len(files) == 5
+    assert len(files) == 6
     for file in files:
         status, headers, content = ask(port, file)
         assert status == 200

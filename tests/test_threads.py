@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from fcnet.threads import one_blas_thread
+from fcnet.blas import one_blas_thread
 
 # One process that has imported, and not parsed yet, forks many; in each, eight threads parse at once.
 FIRST_MEETINGS = """

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import platformdirs
 
+from fcnet.blas import one_blas_thread
 from fcnet.data.dataset import Dataset
 from fcnet.data.form import form_text
 from fcnet.data.holding import drop, hold
 from fcnet.data.split import ABOUT, FORMAT, Split
 from fcnet.errors import UserError
-from fcnet.threads import one_blas_thread
 from fcnet.writing import flush_folder
 
 KEPT = 8  # prepared folders in the cache, or all in use; one of 10,000 images of 3,072 values takes 123 MB

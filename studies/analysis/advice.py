@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr, ndtri  # scipy.stats takes long to import
+import scipy  # loads a part when it is used
 
 from studies.analysis.axis import Axis
 
@@ -129,14 +129,17 @@ def selection_bias(n: int, noise: float) -> float:
 
 def _expected_maximum(n: int, above: float | None) -> float:
     """Expected largest of `n` standard normal variates, or its expected excess over `above`."""
-    from scipy.integrate import quad  # takes long to import
 
     def exceeds(x: float) -> float:
-        return float(-np.expm1(n * log_ndtr(x)))
+        return float(-np.expm1(n * scipy.special.log_ndtr(x)))
 
+    def falls_short(x: float) -> float:
+        return float(scipy.special.ndtr(x) ** n)
+
+    integral = scipy.integrate.quad
     if above is not None:
-        return float(quad(exceeds, above, max(above, 0.0) + 10.0)[0])
-    return float(quad(exceeds, 0.0, 10.0)[0] - quad(lambda x: ndtr(x) ** n, -10.0, 0.0)[0])
+        return float(integral(exceeds, above, max(above, 0.0) + 10.0)[0])
+    return float(integral(exceeds, 0.0, 10.0)[0] - integral(falls_short, -10.0, 0.0)[0])
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,7 @@ def outlook(values: Sequence[float], noise: float, *, horizon: int = HORIZON) ->
     later = scores[min(n - n // 2, complete[-MIN_TRIALS]) :]
     share = float(np.isfinite(later).mean())
     middle, upper = np.nanquantile(later, [0.5, 0.9])
-    at_middle, at_upper = ndtri(1.0 - 0.5 * share), ndtri(1.0 - 0.1 * share)
+    at_middle, at_upper = scipy.special.ndtri(1.0 - 0.5 * share), scipy.special.ndtri(1.0 - 0.1 * share)
     spread = float(upper - middle) / float(at_upper - at_middle)
     if spread <= 0:
         return Outlook(True, 0.0, noise, horizon, len(complete))

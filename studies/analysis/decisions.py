@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
+import scipy  # loads a part when it is used
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr, stdtrit  # scipy.stats takes long to import
 
 from studies.analysis.budget import ALPHA, MARGIN, RACE_ALPHA, level
 from studies.analysis.outcomes import Evidence, Outcomes, moderated, pooled
@@ -91,7 +91,10 @@ def compare(
     p = holm([p_value(e) for e in found]) * (ALPHA / level(look))
     rest = [k for k in range(len(others)) if p[k] > ALPHA]
     contenders = [winner, *(others[k] for k in rest)]
-    equal = [stdtr(found[k].degrees, (found[k].mean - margin) / found[k].error) <= level(look) for k in rest]
+    equal = [
+        scipy.special.stdtr(found[k].degrees, (found[k].mean - margin) / found[k].error) <= level(look)
+        for k in rest
+    ]
     needed = [trainings_needed(found[k], margin=margin, look=look + 1) for k in rest]
     open_ = [m for m, e in zip(needed, equal, strict=True) if not e]
     more = None if not open_ or None in open_ else max(1, max(m for m in open_ if m is not None) - n)
@@ -121,7 +124,7 @@ def compare(
 
 def p_value(evidence: Evidence) -> float:
     """Return the two-sided p-value of a difference."""
-    return float(2.0 * stdtr(evidence.degrees, -abs(evidence.mean) / evidence.error))
+    return float(2.0 * scipy.special.stdtr(evidence.degrees, -abs(evidence.mean) / evidence.error))
 
 
 def _lead(outcomes: Outcomes, winner: int, i: int) -> float:
@@ -161,9 +164,9 @@ def trainings_needed(
     # A difference that was measured is larger than the true one by its own error: E(mean²) = D² + variance.
     lead = float(np.sqrt(max(0.0, evidence.mean**2 - evidence.variance)))
     degrees = n + (evidence.freedom - evidence.trainings)
-    to_beat = stdtrit(degrees, power) - stdtrit(degrees, level(look) / 2)
+    to_beat = scipy.special.stdtrit(degrees, power) - scipy.special.stdtrit(degrees, level(look) / 2)
     # Equal candidates may fail on either side of zero: each side fails with half of the remaining chance.
-    to_tie = stdtrit(degrees, (1 + power) / 2) - stdtrit(degrees, level(look))
+    to_tie = scipy.special.stdtrit(degrees, (1 + power) / 2) - scipy.special.stdtrit(degrees, level(look))
     told = np.flatnonzero((lead >= to_beat * error) | (margin - lead >= to_tie * error))
     return int(n[told[0]]) if told.size else None
 
@@ -194,5 +197,5 @@ def still_in_the_race(outcomes: Outcomes, *, looks: int) -> NDArray[np.bool_]:
     share = RACE_ALPHA / (looks * (len(racing) - 1))
     pairs = [(ranked[0], i) for i in ranked[1:]]
     for (_, i), e in zip(pairs, pooled(outcomes, pairs), strict=True):
-        racing[i] = bool(stdtr(e.degrees, -e.mean / e.error) > share)
+        racing[i] = bool(scipy.special.stdtr(e.degrees, -e.mean / e.error) > share)
     return racing

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # loads a part when it is used
 from numpy.typing import NDArray
-from scipy.special import stdtrit  # scipy.stats takes long to import
 
 from studies.analysis.budget import ALPHA
 from studies.analysis.outcomes import LEAST_ERROR, Outcomes, pooled
@@ -97,5 +97,5 @@ def confirmed_lead(
 
 
 def _lead(mean: float, error: float, degrees: float, *, share: float) -> Lead:
-    half = float(stdtrit(degrees, 1.0 - share / 2)) * error
+    half = float(scipy.special.stdtrit(degrees, 1.0 - share / 2)) * error
     return Lead(mean, mean - half, mean + half)

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import NormalDist
 
 import numpy as np
+import scipy  # loads a part when it is used
 from numpy.typing import ArrayLike
-from scipy.special import log_ndtr, ndtri, stdtrit  # scipy.stats takes long to import
 
 from studies.analysis.outcomes import Evidence, Outcomes
+
+Z95 = NormalDist().inv_cdf(0.975)
+"""Half of a 95 % interval, in standard errors."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def summarise(values: ArrayLike) -> Summary:
     if x.size == 1:
         return Summary(mean, float("nan"), 1, float("nan"), float("nan"))
     std = float(x.std(ddof=1))
-    half = float(stdtrit(x.size - 1, 0.975)) * std / np.sqrt(x.size)
+    half = float(scipy.special.stdtrit(x.size - 1, 0.975)) * std / np.sqrt(x.size)
     return Summary(mean, std, int(x.size), float(mean - half), float(mean + half))
 
 
@@ -178,7 +182,7 @@ def _distance(n: int) -> float:
     low, high = 0.0, 20.0
     for _ in range(50):
         middle = (low + high) / 2
-        within = float(weight @ np.exp((n - 1) * log_ndtr(x + middle)))
+        within = float(weight @ np.exp((n - 1) * scipy.special.log_ndtr(x + middle)))
         low, high = (middle, high) if within < 0.95 else (low, middle)
     return high
 
@@ -194,7 +198,7 @@ def confirmed_score(outcomes: Outcomes, candidate: int) -> Score:
     if n < 2:
         return _score(float(row[there].mean(dtype=np.float64)), n, None)
     e = Evidence.of(row[there], outcomes.training[there], outcomes.image[there])
-    return _score(e.mean, n, float(stdtrit(e.degrees, 0.975)) * e.error)
+    return _score(e.mean, n, float(scipy.special.stdtrit(e.degrees, 0.975)) * e.error)
 
 
 def measured_score(values: ArrayLike, *, images: int, noise: float | None) -> Score:
@@ -211,12 +215,12 @@ def measured_score(values: ArrayLike, *, images: int, noise: float | None) -> Sc
         Standard deviation of a single training; several values bring their own.
     """
     s = summarise(values)
-    chance = float(ndtri(0.975)) ** 2 * s.mean * (1.0 - s.mean) / images
+    chance = Z95**2 * s.mean * (1.0 - s.mean) / images
     if s.n > 1:
         return _score(s.mean, s.n, float(np.hypot(np.sqrt(chance), s.high - s.mean)))
     if noise is None:
         return _score(s.mean, 1, None)
-    return _score(s.mean, 1, float(np.sqrt(chance + (ndtri(0.975) * noise) ** 2)))
+    return _score(s.mean, 1, float(np.sqrt(chance + (Z95 * noise) ** 2)))
 
 
 def proportion_interval(share: float, n: int) -> tuple[float, float]:
@@ -224,7 +228,7 @@ def proportion_interval(share: float, n: int) -> tuple[float, float]:
 
     For one model on the same `n` images: how it would score on fresh ones.
     """
-    z = float(ndtri(0.975))
+    z = Z95
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
     return max(0.0, centre - half), min(1.0, centre + half)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri  # scipy.stats takes long to import
 
-from studies.analysis.scores import Score, noise_floor
+from studies.analysis.scores import Z95, Score, noise_floor
 
 _DRAWS = 400
 
@@ -96,5 +95,5 @@ def corrected_score(right: NDArray[np.bool_], *, noise: float = 0.0, seed: int =
     truth = middle + (scores - middle) * np.sqrt(truly / spread if spread else 0.0)
     picked = luck[np.arange(_DRAWS), (truth + luck).argmax(axis=1)]
     mean = min(1.0, max(0.0, float(scores[winner] - picked.mean())))  # of few draws it may lie beyond
-    half = float(ndtri(0.975) * np.sqrt(mean * (1.0 - mean) / n + noise**2))
+    half = float(Z95 * np.sqrt(mean * (1.0 - mean) / n + noise**2))
     return Score(mean, max(0.0, mean - half), min(1.0, mean + half), n_trials)

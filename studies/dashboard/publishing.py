@@ -65,7 +65,7 @@ def figure_and_note(study: Study) -> tuple[Figure | None, str]:
         found = findings(study)
         return controlled_figure(found.info), note.effects_note(found)
     summary = summarise(study)
-    if kept.facts.confirms or kept.facts.trains or kept.facts.experiment:
+    if not kept.facts.is_search:
         return None, note.part_note(kept, summary.n_trials)
     from studies.experiments.overview import effects_of
     from studies.views.figures.marginals import effects_figure

@@ -5,8 +5,9 @@ from functools import cache
 
 import numpy as np
 import scipy
-import scipy.linalg.blas  # the copy of BLAS that training uses must be loaded to be seen
 from threadpoolctl import threadpool_info
+
+import fcnet.blas  # noqa: F401  (the copy of BLAS that training uses must be loaded to be seen)
 
 __all__ = ["environment"]
 

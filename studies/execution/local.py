@@ -14,10 +14,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnet.blas import one_blas_thread
 from fcnet.data import Split
 from fcnet.errors import Diverged, UserError
 from fcnet.metrics import EpochMetrics
-from fcnet.threads import one_blas_thread
 from studies.execution.backend import EPOCH_LIMIT_SECONDS, Job, RunningTraining, TrainingFailed, WorkerLost
 from studies.execution.environment import environment
 from studies.execution.signals import kept_from_children

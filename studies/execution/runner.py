@@ -12,8 +12,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from fcnet.blas import one_blas_thread
 from fcnet.errors import UserError
-from fcnet.threads import one_blas_thread
 from studies.execution.backend import Backend, BackendLost, TrainingFailed, WorkerLost
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.execution.progress import Progress

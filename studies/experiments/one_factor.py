@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import scipy  # loads a part when it is used
 from numpy.typing import NDArray
-from scipy.special import stdtrit  # scipy.stats takes long to import
 
 from fcnet.hyperparameters import Hyperparameters
 from studies.analysis.factors import FactorTest, factor_tests
@@ -177,7 +177,7 @@ def _half_width(table: Mapping[float, Mapping[int, float]]) -> float:
     if noise is None:
         return float("nan")
     freedom = max(1, sum(map(len, table.values())) - len(table) - len(seeds) + 1)
-    return noise * float(stdtrit(freedom, 1.0 - 0.025 / len(table)))
+    return noise * float(scipy.special.stdtrit(freedom, 1.0 - 0.025 / len(table)))
 
 
 def _paired(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fcnet.blas import one_blas_thread
 from fcnet.data import Dataset
 from fcnet.errors import Diverged
-from fcnet.threads import one_blas_thread
 from fcnet.trainer import Training
 from studies.execution.experiment import FINISHED
 from studies.experiments.search import Plan, Search, prepared

@@ -94,7 +94,7 @@ def _otherwise(kept: Kept, facts: Facts) -> str | None:
     old = kept.facts
     if old.data != facts.data:
         return f"it was run on other data ({kept.data_name}, fingerprint {old.data[:12]})"
-    if old.protocol != facts.protocol or old.experiment or old.confirms or old.trains:
+    if old.protocol != facts.protocol or not old.is_search:
         return "it is no search on held-out data"
     if (old.metric, old.loss) != (facts.metric, facts.loss):
         return f"it was judged by {old.metric}, not {facts.metric}, or trained with another loss"

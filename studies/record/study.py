@@ -68,6 +68,11 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     trains: str | None = None
     format: int = FORMAT
 
+    @property
+    def is_search(self) -> bool:
+        """Whether it is a search: neither an experiment, nor a part of another study."""
+        return self.experiment is None and self.confirms is None and self.trains is None
+
     def as_kept(self) -> dict[str, Any]:
         """Return them as they are kept."""
         return {**msgspec.to_builtins(self), "format": self.format}

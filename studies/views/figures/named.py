@@ -37,7 +37,7 @@ def figures(study: Study) -> dict[str, Figure]:
         from studies.views.figures.one_factor import controlled_figure
 
         return {"effects": controlled_figure(findings(study).info)}
-    if facts.confirms or facts.trains or facts.experiment:
+    if not facts.is_search:
         raise UserError(f"the study {study.study_name!r} has no figures of its own: name the searched one")
     summary, trials = summarise(study), study.get_trials(deepcopy=False)
     info = effects_of(summary, trials, facts.space)

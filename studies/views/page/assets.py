@@ -12,7 +12,7 @@ _FOLDER = Path(__file__).parent
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _FILES = {
     "page.css": _FOLDER / "page.css",
-    **{name: _FOLDER / name for name in ("figures.js", "page.js", "table.js", "compare.js")},
+    **{name: _FOLDER / name for name in ("news.js", "figures.js", "page.js", "table.js", "compare.js")},
     "plotly.js": Path(plotly.__file__).parent / "package_data" / "plotly.min.js",
 }
 

@@ -2,16 +2,16 @@
 "use strict";
 (() => {
   const root = document.documentElement;
-  const figures = JSON.parse(document.getElementById("data").textContent).figures;
+  let {figures} = JSON.parse(document.getElementById("data").textContent);
   const draw = () => document.querySelectorAll(".figure").forEach(box => {
-    const figure = figures[box.dataset.figure], first = !box.data;
-    Plotly.react(box, coloured(figure.data), coloured(structuredClone(figure.layout)), CONFIG);
-    if (first) box.on("plotly_doubleclick", () => { draw(); return false; });
+    const figure = figures[box.dataset.figure];
+    if (figure) drawFigure(box, figure.data, figure.layout);
   });
   showCopies();
   draw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   addEventListener("beforeprint", () => { root.classList.add("printing"); draw(); });
   addEventListener("afterprint", () => { root.classList.remove("printing"); draw(); });
+  followNews(data => { figures = data.figures; showCopies(); draw(); });
   root.dataset.ready = "";
 })();

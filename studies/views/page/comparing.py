@@ -28,7 +28,10 @@ def render_comparison(
     return framed(
         "compare.html.jinja",
         around or Surroundings(),
-        {"figures": _figures(found)},
+        {
+            "figures": _figures(found),
+            "running": any(side.standing.is_running for side in found.sides),
+        },
         scripts=("compare.js",),
         sides=[*zip(found.sides, KINDS, strict=True)],
         found=found,

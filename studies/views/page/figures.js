@@ -1,4 +1,4 @@
-// What the pages share: the colours of figures by their names, the settings of plotly.js, what copies a command.
+// What the pages share: how a figure is drawn, its colours by their names, what copies a command.
 "use strict";
 const CONFIG = {displayModeBar: false, responsive: true, showTips: false, doubleClick: false};
 
@@ -10,6 +10,21 @@ const coloured = value => {
     : one && typeof one === "object" ? Object.fromEntries(Object.entries(one).map(([k, v]) => [k, walk(v)])) : one;
   return walk(value);
 };
+
+// Draws a figure, or draws it anew as it was zoomed; a double click shows all of it again. `begun` is called the first time.
+const drawFigure = (() => {
+  const zoomed = new WeakSet(), drawn = new WeakMap();
+  return (box, traces, given, begun = () => {}) => {
+    const first = !box.data, layout = structuredClone(given);
+    if (zoomed.has(box)) for (const axis of ["xaxis", "yaxis"]) layout[axis].range = [...box.layout[axis].range];
+    drawn.set(box, [traces, given]);
+    Plotly.react(box, coloured(traces), coloured(layout), CONFIG);
+    if (!first) return;
+    box.on("plotly_relayout", change => { if ("xaxis.range[0]" in change) zoomed.add(box); });
+    box.on("plotly_doubleclick", () => { zoomed.delete(box); drawFigure(box, ...drawn.get(box)); return false; });
+    begun();
+  };
+})();
 
 const showCopies = () => {
   const canCopy = Boolean(navigator.clipboard);

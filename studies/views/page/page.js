@@ -1,10 +1,9 @@
-// The page's figures, the trial that is chosen, and the news while a sweep runs. It gets data, never code.
+// The page's figures and the trial that is chosen. It gets data, never code.
 "use strict";
 (() => {
   const root = document.documentElement;
   const byId = id => document.getElementById(id);
-  const read = page => JSON.parse(page.getElementById("data").textContent);
-  let data = read(document);
+  let data = JSON.parse(byId("data").textContent);
   let chosen = Number(/^#trial=(\d+)$/.exec(location.hash)?.[1] ?? NaN);
   if (Number.isNaN(chosen)) chosen = null;
 
@@ -39,7 +38,6 @@
     return list;
   };
 
-  const zoomed = new WeakSet();
   const draw = box => {
     const name = box.dataset.figure, isCurve = name.startsWith("curve-");
     const figure = isCurve ? {data: curves(name.slice(6)), layout: data.layouts[name.slice(6)]} : data.figures[name];
@@ -49,15 +47,10 @@
       const [x, y] = ring(figure, chosen);
       return {...trace, x, y, customdata: x.length ? [chosen] : []};
     });
-    const first = !box.data, layout = structuredClone(figure.layout);
-    if (zoomed.has(box)) for (const axis of ["xaxis", "yaxis"]) layout[axis].range = [...box.layout[axis].range];
-    Plotly.react(box, coloured(traces), coloured(layout), CONFIG);
-    if (first) box.on("plotly_click", event => {
+    drawFigure(box, traces, figure.layout, () => box.on("plotly_click", event => {
       const trial = event.points.find(point => Number.isInteger(point.customdata))?.customdata;
       if (trial !== undefined) choose(trial === chosen ? null : trial);
-    });
-    if (first) box.on("plotly_relayout", change => { if ("xaxis.range[0]" in change) zoomed.add(box); });
-    if (first) box.on("plotly_doubleclick", () => { zoomed.delete(box); draw(box); return false; });
+    }));
   };
   const drawAll = () => document.querySelectorAll(".figure").forEach(draw);
 
@@ -82,66 +75,14 @@
     drawAll();
   };
 
-  const prepare = () => {
+  const show = () => {
     showCopies();
     document.querySelectorAll("details").forEach(box => { box.ontoggle = drawAll; });
+    table.set(data, chosen);
+    legend();
+    drawAll();
   };
-  // News: the page is asked for again, and what changed in it takes the place of what was there. Figures stay,
-  // with their zoom; so do the scroll position, the filter, the open details and the focus.
-  const source = new Map([...document.querySelectorAll("[data-part]")].map(part => [part.dataset.part, part.innerHTML]));
-  const swap = page => {
-    const focus = document.activeElement?.id;
-    for (const fresh of page.querySelectorAll("[data-part]")) {
-      const name = fresh.dataset.part, old = document.querySelector(`[data-part="${name}"]`);
-      if (!old || source.get(name) === fresh.innerHTML) continue;
-      source.set(name, fresh.innerHTML);
-      const open = [...old.querySelectorAll("details[open]")].map(box => box.id);
-      const kept = new Map([...old.querySelectorAll(".figure")].map(box => [box.dataset.figure, box]));
-      const made = document.importNode(fresh, true);
-      made.querySelectorAll(".figure").forEach(box => {
-        const drawn = kept.get(box.dataset.figure);
-        if (drawn) { drawn.setAttribute("aria-label", box.getAttribute("aria-label")); box.replaceWith(drawn); }
-      });
-      open.forEach(id => made.querySelector(`#${id}`)?.setAttribute("open", ""));
-      old.replaceChildren(...made.childNodes);
-    }
-    document.title = page.title;
-    if (focus && document.activeElement?.id !== focus) byId(focus)?.focus({preventScroll: true});
-  };
-
-  let tag = null;
-  const look = async () => {
-    let pause = data.running ? 3000 : 15000;
-    try {
-      if (!document.hidden) {
-        const answer = await fetch(location.pathname + location.search, {cache: "no-cache"});
-        if (answer.ok && answer.headers.get("ETag") !== tag) {
-          const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-          if (tag !== null || page.getElementById("data").textContent !== byId("data").textContent) {
-            const parts = [...page.querySelectorAll("section, [data-part]")].length;
-            if (parts !== [...document.querySelectorAll("section, [data-part]")].length) return location.reload();
-            data = read(page);
-            swap(page);
-            prepare();
-            table.set(data, chosen);
-            legend();
-            drawAll();
-          }
-          tag = answer.headers.get("ETag");
-        }
-        root.classList.remove("away");
-      }
-    } catch {
-      root.classList.add("away");
-      pause = 10000;
-    }
-    setTimeout(look, pause);
-  };
-
-  prepare();
-  table.set(data, chosen);
-  legend();
-  drawAll();
+  show();
   byId("filter").addEventListener("input", event => table.filter(event.target.value));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   addEventListener("beforeprint", () => {
@@ -151,6 +92,6 @@
     drawAll();
   });
   addEventListener("afterprint", () => { root.classList.remove("printing"); drawAll(); });
-  if ("live" in root.dataset) setTimeout(look, data.running ? 3000 : 15000);
+  followNews(fresh => { data = fresh; show(); });
   root.dataset.ready = "";
 })();

@@ -81,7 +81,7 @@ def framed(
     values
         What the template shows.
     """
-    needed = ("plotly.js", "figures.js", *scripts)
+    needed = ("plotly.js", "news.js", "figures.js", *scripts)
     texts = [] if around.live else [assets.inline(each) for each in needed]
     styles = [] if around.live else [assets.inline("page.css")]
     served = assets.asset_names()
