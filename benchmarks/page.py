@@ -23,9 +23,12 @@ from studies.storage.database import connect
 from studies.storage.study import load_study
 from studies.views.page import render
 
-READY = """new MutationObserver(() => {
-  if ("ready" in document.documentElement.dataset) window.readyAt ??= performance.now();
-}).observe(document, {subtree: true, attributes: true, childList: true});"""
+READY = """new MutationObserver((_, parsing) => {
+  if (!document.documentElement) return;
+  parsing.disconnect();
+  new MutationObserver(() => { window.readyAt ??= performance.now(); })
+    .observe(document.documentElement, {attributeFilter: ["data-ready"]});
+}).observe(document, {childList: true});"""
 
 
 def main() -> int:

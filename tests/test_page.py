@@ -18,7 +18,7 @@ from studies.experiments.results import summarise
 from studies.record import attributes
 from studies.views.note import sweep_note
 from studies.views.page import Surroundings, render
-from studies.views.page.assets import inline, inline_policy
+from studies.views.page.assets import fingerprint, inline, inline_policy
 from studies.views.page.stages import stages
 from studies.views.sentences import headline, panel_sentence, standing_sentence, sureness
 
@@ -256,9 +256,14 @@ def test_the_page_in_one_file_needs_nothing_else_and_allows_nothing_else(trained
     assert policy == inline_policy([inline(name) for name in names], [inline("page.css")])
 
 
-def test_a_thousand_trials_fit_into_six_megabytes():
+def test_plotly_is_as_its_makers_published_it():
+    published = "99784e3abfb07b142a15e521a439e6d9addceadb3f79553fd24c72774f0649ba"  # basic, 4.1.1
+    assert fingerprint("plotly.js") == published
+
+
+def test_a_thousand_trials_fit_into_two_megabytes():
     html = render(overview(make_study(1000, confirmed=True), now=NOW))
-    assert len(html.encode()) < 6_000_000
+    assert len(html.encode()) < 2_000_000
     assert len(data_of(html)["rows"]) == 1000
 
 

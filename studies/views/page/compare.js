@@ -3,15 +3,16 @@
 (() => {
   const root = document.documentElement;
   let {figures} = JSON.parse(document.getElementById("data").textContent);
-  const draw = () => document.querySelectorAll(".figure").forEach(box => {
+  const draw = box => {
     const figure = figures[box.dataset.figure];
     if (figure) drawFigure(box, figure.data, figure.layout);
-  });
+  };
+  const drawAll = () => document.querySelectorAll(".figure").forEach(draw);
   showCopies();
-  draw();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  addEventListener("beforeprint", () => { root.classList.add("printing"); draw(); });
-  addEventListener("afterprint", () => { root.classList.remove("printing"); draw(); });
-  followNews(data => { figures = data.figures; showCopies(); draw(); });
+  drawAll();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  addEventListener("beforeprint", () => { root.classList.add("printing"); drawAll(); });
+  addEventListener("afterprint", () => { root.classList.remove("printing"); drawAll(); });
+  followNews(data => { figures = data.figures; showCopies(); drawAll(); });
   root.dataset.ready = "";
 })();

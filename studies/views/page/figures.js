@@ -26,6 +26,24 @@ const drawFigure = (() => {
   };
 })();
 
+// Draws all figures of a page: those in view at once, the others one by one, so that it answers meanwhile. A further
+// call takes the place of what is left of the one before.
+const drawInTurn = (() => {
+  let turn = 0;
+  const inView = box => { const {top, bottom} = box.getBoundingClientRect(); return bottom > 0 && top < innerHeight; };
+  return draw => {
+    const mine = turn += 1, boxes = [...document.querySelectorAll(".figure")];
+    const first = boxes.filter(inView), rest = boxes.filter(box => !first.includes(box));
+    const next = () => {
+      if (mine !== turn || rest.length === 0) return;
+      draw(rest.shift());
+      setTimeout(next);
+    };
+    first.forEach(draw);
+    setTimeout(next);
+  };
+})();
+
 const showCopies = () => {
   const canCopy = Boolean(navigator.clipboard);
   document.querySelectorAll(".copy").forEach(button => { button.hidden = !canCopy; });

@@ -53,6 +53,7 @@
     }));
   };
   const drawAll = () => document.querySelectorAll(".figure").forEach(draw);
+  const drawSoon = () => drawInTurn(draw);
 
   const legend = () => {
     const box = byId("curves-of");
@@ -72,26 +73,26 @@
     history.replaceState(null, "", trial === null ? location.pathname + location.search : `#trial=${trial}`);
     table.set(data, chosen);
     legend();
-    drawAll();
+    drawSoon();
   };
 
   const show = () => {
     showCopies();
-    document.querySelectorAll("details").forEach(box => { box.ontoggle = drawAll; });
+    document.querySelectorAll("details").forEach(box => { box.ontoggle = drawSoon; });
     table.set(data, chosen);
     legend();
-    drawAll();
+    drawSoon();
   };
   show();
   byId("filter").addEventListener("input", event => table.filter(event.target.value));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSoon);
   addEventListener("beforeprint", () => {
     root.classList.add("printing");
     document.querySelectorAll("details").forEach(box => { box.open = true; });
     table.all();
     drawAll();
   });
-  addEventListener("afterprint", () => { root.classList.remove("printing"); drawAll(); });
+  addEventListener("afterprint", () => { root.classList.remove("printing"); drawSoon(); });
   followNews(fresh => { data = fresh; show(); });
   root.dataset.ready = "";
 })();
