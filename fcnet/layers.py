@@ -100,6 +100,7 @@ class Linear:
         self._velocity_scale = 1.0
         self._bias_velocity: Array = np.zeros_like(self.biases)
         self._gemm, self._gemv, self._axpy = routines("gemm", "gemv", "axpy", dtype=self.dtype)
+        self._views: dict[int, list[tuple[Array, Array, Array]]] = {}
         self._out = Buffer(fan_out, dtype)
         self._parts = Buffer(fan_out, dtype)
         self._input_gradient = Buffer(fan_in, dtype)
@@ -221,33 +222,43 @@ class Linear:
         self._scale, keep = _fold(self._scale * (1.0 - 2.0 * learning_rate * weight_decay))
         if keep != 1.0:
             self._w *= keep
-        slices = (len(self._x), -1, self.fan_out)
-        for x, v, w in zip(self._x, self._v.reshape(slices), self._w.reshape(slices), strict=True):
-            # BLAS counts in columns: row-major x.T @ gradient is column-major gradient.T @ x, and the
-            # transposes below are views.
+        # BLAS counts in columns: row-major x.T @ gradient is column-major gradient.T @ x, and the transposes
+        # are views.
+        gradient = self._gradient.T
+        for x, (c, v, w) in zip(self._x, self._slices(len(self._x)), strict=True):
             self._gemm(
                 -learning_rate / self._velocity_scale,
-                self._gradient.T,
+                gradient,
                 x.T,
                 beta=keep_velocity,
-                c=v.T,
+                c=c,
                 trans_b=True,
                 overwrite_c=True,
             )
-            self._axpy(v.ravel(), w.ravel(), a=self._velocity_scale / self._scale)
+            self._axpy(v, w, a=self._velocity_scale / self._scale)
 
         n = len(self._gradient)
         if n > len(self._ones):
             self._ones = np.ones(n, self.dtype)
         self._gemv(
             -learning_rate,
-            self._gradient.T,
+            gradient,
             self._ones[:n],
             beta=momentum,
             y=self._bias_velocity,
             overwrite_y=True,
         )
         self.biases += self._bias_velocity
+
+    def _slices(self, count: int) -> list[tuple[Array, Array, Array]]:
+        """Return views of so many slices of inputs: velocity transposed, velocity and weights as vectors."""
+        if count not in self._views:
+            shape = (count, -1, self.fan_out)
+            self._views[count] = [
+                (v.T, v.ravel(), w.ravel())
+                for v, w in zip(self._v.reshape(shape), self._w.reshape(shape), strict=True)
+            ]
+        return self._views[count]
 
 
 def _fold(scale: float) -> tuple[float, float]:
