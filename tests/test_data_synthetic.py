@@ -93,3 +93,21 @@ def test_synthetic_classes_need_more_than_a_straight_line(split: Split) -> None:
 
 def test_synthetic_images_are_as_hard_as_real_ones(baseline: Training, split: Split) -> None:
     assert 0.75 < accuracy(baseline, split, mirrored=False) < 0.82
+
+
+def test_synthetic_images_are_worth_a_sweep(baseline: Training, split: Split) -> None:
+    found = Hyperparameters(
+        batch_size=32,
+        learning_rate=0.02,
+        hidden_units=96,
+        momentum=0.7,
+        weight_decay=0.01,
+        n_layers=2,
+        components=160,
+        whitening=0.4,
+        mirror=True,
+        schedule="cosine",
+    )
+    with threadpool_limits(1):
+        *_, last = Training(split, found, epochs=20, seed=0)
+    assert last.validation_accuracy > accuracy(baseline, split, mirrored=False) + 0.04
