@@ -56,6 +56,15 @@ def test_every_candidate_has_the_same_fresh_seeds_and_folds(world):
     assert read(world.study).confirmation == found
 
 
+def test_the_number_of_trainings_to_come_falls_by_those_who_leave_and_never_rises(world):
+    quality, totals = {4: 0.84, 3: 0.84, 0: 0.70}, []
+    backend = Scripted(noisy(lambda h: quality[world.numbers[h]], spread=0.001))
+    confirm(world.study, top=2, n_seeds=4, backend=backend, show=lambda p: totals.append(p.total))
+    assert totals[0] == 12
+    assert totals == sorted(totals, reverse=True)
+    assert totals[-1] == len(world.runs) < 12
+
+
 def test_the_folds_of_a_partition_judge_every_image_once(world):
     world.confirm({4: 0.84, 3: 0.84, 0: 0.84}, n_seeds=5)
     seed = confirmation_seeds(1)[0]

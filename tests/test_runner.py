@@ -16,6 +16,7 @@ from scripted import Asked, OfSplit, ScriptedEpochs
 
 from fcnet.errors import UserError
 from studies.api import search
+from studies.commands.main import main
 from studies.execution.backend import TrainingFailed, WorkerLost
 from studies.execution.environment import environment
 from studies.execution.local import InProcess
@@ -192,6 +193,27 @@ def test_an_unexpected_error_is_raised_and_leaves_no_running_trial(opened):
     with pytest.raises(ZeroDivisionError):
         run(opened, objective, total=10, slots=2)
     assert TrialState.RUNNING not in states(opened[1])
+
+
+def test_a_thread_that_cannot_start_ends_the_sweep_and_not_the_study(opened, monkeypatch, capsys):
+    start = threading.Thread.start
+
+    def full(thread):
+        if thread.name == "slot 1":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(RuntimeError, match="can't start new thread") as caught:
+        run(opened, suggest, total=10**6, slots=2)
+    assert TrialState.RUNNING not in states(opened[1])
+    monkeypatch.setattr("studies.commands.main.read", lambda _: (lambda: raised(caught.value), False))
+    assert main([]) == 1
+    assert "no further thread can be started: free memory or raise the limit" in capsys.readouterr().err
+
+
+def raised(error):
+    raise error
 
 
 def test_the_time_limit_starts_no_more(opened):

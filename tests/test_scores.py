@@ -128,7 +128,9 @@ def test_the_noise_of_one_candidate_is_told_apart_from_that_of_the_others() -> N
     noisy, steady, top = np.sqrt(np.mean(np.square(found), axis=0))
     assert (noisy, top) == (pytest.approx(0.010, rel=0.1), pytest.approx(0.004, rel=0.1))
     assert steady < 0.006
-    assert noise_of_one([[0.8, 0.9], [0.8, 0.7]], 0) is None
+    assert noise_of_one([[0.8, 0.9, 0.8], [0.8, 0.7, 0.9]], 0) is None
+    assert noise_of_one([[0.8, 0.9], [0.8, 0.7], [0.7, 0.8]], 0) is None
+    assert "baseline" not in noise_sentence(0.01, 1, 0.0)
     assert noise_sentence(0.01, 1, 0.004) == (
         "A single training varies by 1.00 points at the top, by 0.40 points at the baseline"
         " (standard deviation, from repeats)."

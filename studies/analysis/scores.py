@@ -138,12 +138,12 @@ def noise_of_one(values: ArrayLike, candidate: int) -> float | None:
     Returns
     -------
     float or None
-        A fraction; None with fewer than two such seeds or two others.
+        A fraction, 0 where theirs explains all; None with fewer than three such seeds or two others.
     """
     x = np.asarray(values, dtype=float)
     x = x[:, np.isfinite(x).all(axis=0)]
     others = np.delete(x, candidate, axis=0)
-    if len(others) < 2 or x.shape[1] < 2:
+    if len(others) < 2 or x.shape[1] < 3:
         return None
     theirs = paired_noise(others) or 0.0
     variance = float((x[candidate] - others.mean(axis=0)).var(ddof=1)) - theirs**2 / len(others)

@@ -180,8 +180,14 @@ def _told(error: Exception) -> tuple[str, int]:
     """Return the sentence that tells an error and the exit code: who can mend it, and how."""
     if isinstance(error, UserError):
         return str(error), error.exit_code
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "failed to map segment" in str(error):  # of a library
         return "the memory is full: free some, then give the same command again", 1
+    if "can't start new thread" in str(error):
+        return (
+            "no further thread can be started: free memory or raise the limit of processes (ulimit -u), then"
+            " give the same command again",
+            1,
+        )
     if isinstance(error, OSError) and (error.errno is not None or error.filename is not None):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}: mend that and give the same command again", 1

@@ -147,8 +147,9 @@ class Runner:
     def _staff(self, threads: list[threading.Thread]) -> None:
         """Start a thread for each slot that has none yet; workers may have joined."""
         while len(threads) < self.backend.slots + self.backend.ahead:
-            threads.append(threading.Thread(target=self._work, name=f"slot {len(threads)}", daemon=True))
-            threads[-1].start()
+            thread = threading.Thread(target=self._work, name=f"slot {len(threads)}", daemon=True)
+            thread.start()
+            threads.append(thread)  # only what has started can be waited for
         self._slots = len(threads)
 
     def _work(self) -> None:

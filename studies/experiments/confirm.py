@@ -113,11 +113,11 @@ class Confirm(Experiment[Confirmation]):
         ]
 
     def expected(self, trials: Sequence[FrozenTrial]) -> int:
-        """Return what is held, and the folds to come of all that still race."""
+        """Return what is held, what is wanted now, and the later folds of all that still race."""
         outcomes, racing = self._judged(trials)
         decided = self._is_decided(racing)
         later = 0 if decided else max(0, len(self.seeds) - outcomes.trainings - 1)
-        return self.total(trials) + later * int(racing.sum())
+        return self.total(trials) + len(self.enqueue(trials)) + later * int(racing.sum())
 
     def conclude(self, study: Study) -> Confirmation:
         """Judge the trainings.

@@ -71,11 +71,11 @@ def interval(low: float | None, high: float | None) -> str:
 def noise_sentence(noise: float | None, n_trials: int, baseline: float | None = None) -> str:
     """Say how large the noise is, and how far below the best of `n_trials` complete trials it reaches.
 
-    `baseline` is the noise of the baseline, where it is told apart.
+    `baseline` is the noise of the baseline; 0 is what the others' noise explains, and says nothing.
     """
     if noise is None:
         return f"The noise of a training has not been measured: {command('confirm')} repeats the top trials."
-    where = "" if baseline is None else f" at the top, by {points(baseline)} at the baseline"
+    where = f" at the top, by {points(baseline)} at the baseline" if baseline else ""
     measured = f"A single training varies by {points(noise)}{where} (standard deviation, from repeats)"
     if n_trials < 2:
         return f"{measured}."
