@@ -22,6 +22,7 @@ from scipy.special import ndtri
 import studies
 from benchmarks.machine import describe
 from fcnet import Hyperparameters, Training, load
+from fcnet.blas import one_blas_thread
 from fcnet.data import Part
 from studies.analysis.selection import corrected_score
 from studies.execution.local import ProcessPool
@@ -96,10 +97,11 @@ def ran(folder: Path, trials: int, seed: int, pool: ProcessPool) -> tuple[float,
     split = load(str(file)).split()
     fresh = Part(split.normalisation.apply(x[_ROWS:]), labels[_ROWS:])
     h = Hyperparameters(**summary.params)
-    ends = [
-        list(Training(replace(split, validation=fresh), h, epochs=_EPOCHS, seed=10**6 + i))[-1]
-        for i in range(10)
-    ]
+    with one_blas_thread():
+        ends = [
+            list(Training(replace(split, validation=fresh), h, epochs=_EPOCHS, seed=10**6 + i))[-1]
+            for i in range(10)
+        ]
     truth = float(np.mean([end.validation_accuracy for end in ends]))
     held = score.low <= truth <= score.high
     return summary.value - truth, score.mean - truth, held, summary.n_trials.complete

@@ -97,7 +97,7 @@ TESTS = {  # the beginning of a module's path: the tests that cover it, the narr
     "studies/views": "details winner scores honesty cli",
     "studies": "public honesty details runner",
 }
-PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-n", "0", "--no-cov")
+PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-n", "0")
 FORKS = multiprocessing.get_context("fork")  # each run has imported already what others have written
 IMPORTED = "numpy optuna plotly.graph_objects rich.console scipy.stats sklearn.gaussian_process"
 PARTS = ("not slow", "slow")

@@ -72,7 +72,7 @@ def measured(summary: Summary) -> list[Line]:
     if scores is None:
         return []
     lines: list[Line] = [
-        ("Found", f"best of the search, validation {noun}", "stage", scores.search),
+        ("Found", f"in the search, validation {noun}", "stage", scores.search),
         ("Confirmed", "fresh seeds and splits", "stage", scores.confirmed),
         ("Tested", f"test {noun}, mean of single networks", "stage", scores.test),
     ]
