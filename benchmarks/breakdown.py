@@ -48,7 +48,7 @@ def main() -> int:
         "--seconds", type=float, default=0.4, help="of each of seven rounds (default: %(default)s)"
     )
     args = parser.parse_args()
-    peak = float(str(sgemm_peak()["flops"]))
+    peak = sgemm_peak()["flops"]
     parts = ("arithmetic", "products", "additions", "gather", "calls around them")
     print(f"| inputs, batch size, hidden units | step, µs | {' | '.join(parts)} |")
     print("| --- |" + " ---: |" * (1 + len(parts)))

@@ -62,7 +62,7 @@ def whole_trial(
     }
 
 
-def sgemm_peak(size: int = 1_536, repeats: int = 15) -> dict[str, object]:
+def sgemm_peak(size: int = 1_536, repeats: int = 15) -> dict[str, float]:
     """Measure the speed of one large square `sgemm`: the median, in floating-point operations per second."""
     import numpy as np
     from scipy.linalg.blas import sgemm

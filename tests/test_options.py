@@ -232,3 +232,27 @@ def test_a_silent_worker_is_given_the_same_time_on_the_command_line_and_in_a_not
     from studies.execution.backend import EPOCH_LIMIT_SECONDS
 
     assert run.Options.epoch_limit == EPOCH_LIMIT_SECONDS == 900.0
+
+
+MEMORY = "the memory is full: free some, then give the same command again"
+THREAD = (
+    "no further thread can be started: free memory or raise the limit of processes (ulimit -u), then give the"
+    " same command again"
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MemoryError(), MEMORY),
+        (ImportError("_fblas.so: failed to map segment from shared object"), MEMORY),
+        (RuntimeError("can't start new thread"), THREAD),
+    ],
+)
+def test_a_machine_that_has_too_little_is_told_as_that(capsys, monkeypatch, error, sentence):
+    def starved(_):
+        raise error
+
+    monkeypatch.setattr(best, "run", starved)
+    assert main.main(["best"]) == 1
+    assert capsys.readouterr().err == f"sweep.py: {sentence}\n"

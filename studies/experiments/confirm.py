@@ -100,7 +100,20 @@ class Confirm(Experiment[Confirmation]):
 
     def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
         """Want the racing candidates on the first fold that is not finished."""
+        return self._missing(trials, *self._judged(trials))
+
+    def expected(self, trials: Sequence[FrozenTrial]) -> int:
+        """Return what is held, what is wanted now, and the later folds of all that still race."""
         outcomes, racing = self._judged(trials)
+        decided = self._is_decided(racing)
+        later = 0 if decided else max(0, len(self.seeds) - outcomes.trainings - 1)
+        missing = len(self._missing(trials, outcomes, racing))
+        return self.total(trials) + missing + later * int(racing.sum())
+
+    def _missing(
+        self, trials: Sequence[FrozenTrial], outcomes: Outcomes, racing: NDArray[np.bool_]
+    ) -> list[Wanted]:
+        """Return the trainings of the first fold that is not finished which are not held."""
         n = outcomes.trainings
         if n == len(self.seeds) or self._is_decided(racing):
             return []
@@ -111,13 +124,6 @@ class Confirm(Experiment[Confirmation]):
             for i in np.flatnonzero(racing)
             if wanted(self.configurations[i], wish) not in held
         ]
-
-    def expected(self, trials: Sequence[FrozenTrial]) -> int:
-        """Return what is held, what is wanted now, and the later folds of all that still race."""
-        outcomes, racing = self._judged(trials)
-        decided = self._is_decided(racing)
-        later = 0 if decided else max(0, len(self.seeds) - outcomes.trainings - 1)
-        return self.total(trials) + len(self.enqueue(trials)) + later * int(racing.sum())
 
     def conclude(self, study: Study) -> Confirmation:
         """Judge the trainings.

@@ -50,7 +50,7 @@ def fingerprint(name: str) -> str:
 def style_ids() -> list[str]:
     """Return the ids of styles that plotly.js adds to a page unless it has an element of that id.
 
-    They are those of its maps, and the policy forbids them.
+    The policy forbids them.
     """
     return sorted(set(re.findall(r'getElementById\("([0-9a-f]{64})"\)', content("plotly.js").decode())))
 
