@@ -6,6 +6,8 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
+from studies.execution.environment import environment
+
 
 def cpu_model() -> str:
     """Name of the processor, as the operating system tells it."""
@@ -15,19 +17,6 @@ def cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def blas() -> str:
-    """Library and kernels behind NumPy's and SciPy's products, such as ``OpenBLAS 0.3.30 (Zen)``."""
-    import scipy.linalg.blas  # noqa: F401  (loads SciPy's own copy)
-    import threadpoolctl
-
-    found = {
-        f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', 'unknown kernels')})"
-        for pool in threadpoolctl.threadpool_info()
-        if pool["user_api"] == "blas"
-    }
-    return ", ".join(sorted(found)) or "unknown"
 
 
 def describe(distributions: Iterable[str]) -> dict[str, str]:
@@ -41,5 +30,5 @@ def describe(distributions: Iterable[str]) -> dict[str, str]:
     return {
         "machine": f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "BLAS": blas(),
+        "BLAS": environment()["blas"],
     }

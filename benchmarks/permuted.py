@@ -17,8 +17,10 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import describe
 from fcnet import Dataset, Training, load
+from fcnet.data.holdout import FOLDS
 from fcnet.errors import Diverged
 from studies.experiments.one_factor import configurations, controlled_info
+from studies.record import Outcomes
 
 
 def named(run: int, data: str, *, rows: int, epochs: int, seeds: int) -> tuple[list[str], int]:
@@ -27,18 +29,20 @@ def named(run: int, data: str, *, rows: int, epochs: int, seeds: int) -> tuple[l
     images = load(data).images
     chosen = rng.permutation(len(images))[:rows]
     labels = rng.permutation(np.arange(rows) % 2)
-    split = Dataset.from_arrays(images[chosen], labels, images[:10], labels[:10]).split()
+    dataset = Dataset.from_arrays(images[chosen], labels, images[:10], labels[:10])
+    splits = [dataset.split(fold=fold) for fold in range(min(seeds, FOLDS))]
     records, outcomes, diverged = {}, {}, 0
     with threadpool_limits(1):
         for key in ((h, seed) for seed in range(seeds) for h in configurations()):
-            training = Training(split, key[0], epochs=epochs, seed=key[1])
+            training = Training(splits[key[1] % FOLDS], key[0], epochs=epochs, seed=key[1])
             try:
                 *_, last = training
             except Diverged:
                 diverged += 1
                 continue
             assert training.right is not None
-            records[key], outcomes[key] = last.validation_accuracy, training.right
+            records[key] = last.validation_accuracy
+            outcomes[key] = Outcomes.of(training.right, split_seed=0, fold=key[1] % FOLDS)
     tests = {e.factor: e.test for e in controlled_info(records, outcomes=outcomes).experiments}
     return [factor for factor, test in tests.items() if test is not None and test.real], diverged
 

@@ -13,7 +13,7 @@ from optuna.distributions import (
 
 from fcnet.errors import UsageError
 from fcnet.hyperparameters import Hyperparameters
-from studies.space import CHOICES, DEFAULT_SPACE, Space, centre
+from studies.space import CHOICES, DEFAULT_SPACE, Space, start
 
 
 def narrowed(ranges: Sequence[str]) -> Space:
@@ -111,7 +111,7 @@ def _value(name: str, word: str) -> Any:
 
 
 def at(text: str, space: Space) -> Hyperparameters:
-    """Return the point of ``NAME=VALUE,...`` in a space; what is not named is in the middle of its range.
+    """Return the point of ``NAME=VALUE,...`` in a space; what is not named is as in `studies.space.start`.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def at(text: str, space: Space) -> Hyperparameters:
                 f"--try {text}: {name}={value} lies outside of what is searched, {describe({name: d})[name]}:"
                 " widen it with --range"
             )
-    return replace(centre(space), **found)
+    return replace(start(space), **found)
 
 
 def describe(space: Space) -> dict[str, str]:

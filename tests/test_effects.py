@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import asdict
 
 import numpy as np
 import optuna
@@ -14,13 +15,14 @@ from started import finished, trials_of
 from fcnet.data import Split
 from fcnet.errors import Diverged, UserError
 from fcnet.hyperparameters import Hyperparameters
+from studies import record
 from studies.api import effects, search
 from studies.execution.backend import TrainingFailed
 from studies.experiments.effects import findings
 from studies.experiments.marginal import marginal_effects
 from studies.experiments.one_factor import configurations
 from studies.experiments.search import Plan
-from studies.record import attributes
+from studies.record import Wish, attributes, kept_wish
 from studies.space import DEFAULT_SPACE, suggest
 from studies.storage.database import connect
 from studies.storage.study import load_study, open_study
@@ -50,6 +52,21 @@ def trainings(study):
 
 def all_of(n_seeds):
     return {(h, seed) for h in configurations() for seed in range(n_seeds)}
+
+
+def test_five_seeds_judge_all_images_and_a_seed_that_was_begun_keeps_its_fold(experiments):
+    folds = {record.wish(t).seed: record.wish(t).fold for t in experiments(seeds=6).get_trials()}
+    assert folds == {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 0}
+    study = experiments(seeds=2, protocol="report")
+    assert {record.wish(t).fold for t in study.get_trials()} == {0}
+
+
+def test_a_seed_that_was_begun_by_an_older_version_stays_with_its_images(experiments):
+    params = {name: value for name, value in asdict(configurations()[3]).items() if value is not None}
+    experiments(seeds=1).enqueue_trial(params, user_attrs=kept_wish(Wish(seed=1)))
+    study = experiments(seeds=2)
+    assert sorted(trainings(study), key=str) == sorted(all_of(2), key=str)
+    assert {record.wish(t).fold for t in study.get_trials()} == {0}
 
 
 def test_each_training_happens_once_more_seeds_add_theirs_and_fewer_take_none_away(experiments):

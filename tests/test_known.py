@@ -1,6 +1,7 @@
 """A sweep that starts from what is known: fixed values, own points, trials of another study."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -16,7 +17,7 @@ from studies.execution.local import InProcess
 from studies.experiments.estimator import best_estimator
 from studies.experiments.search import Plan
 from studies.ranges import at, describe, fixed, narrowed, point
-from studies.space import DEFAULT_SPACE, centre, is_baseline
+from studies.space import DEFAULT_SPACE, START, fitted, is_baseline, start
 
 
 @pytest.fixture
@@ -52,14 +53,28 @@ def test_a_fixed_value_is_a_range_of_one():
             fixed([text])
 
 
-def test_a_point_is_read_and_the_rest_lies_in_the_middle():
+def test_a_point_is_read_and_the_rest_is_the_start():
     assert point("batch_size=32,schedule=constant,momentum=0.5") == {
         "batch_size": 32, "schedule": "constant", "momentum": 0.5,
     }  # fmt: skip
     found = at("momentum=0.5", DEFAULT_SPACE)
-    assert (found.momentum, found.batch_size, found.n_layers) == (0.5, 64, 3)
-    assert found.learning_rate == pytest.approx(np.sqrt(3e-4 * 1e-1))
-    assert centre(DEFAULT_SPACE).momentum == 0.49
+    assert found == replace(START, momentum=0.5, mirror=True)
+
+
+def test_the_start_is_the_nearest_point_of_the_space():
+    assert start(DEFAULT_SPACE) == replace(START, mirror=True)
+    space = narrowed(["learning_rate=0.5:1", "hidden_units=8:16", "schedule=constant", "mirror=False,True"])
+    found = start(space)
+    assert found == replace(START, learning_rate=0.5, hidden_units=16, schedule="constant", mirror=False)
+
+
+def test_the_start_comes_once_after_the_baseline_and_own_points_and_not_in_a_grid(sweep_of):
+    there = start(fitted(DEFAULT_SPACE, 24, image_shape=None, n_rows=160))
+    sweep_of(trials=2, points=("n_layers=2",))
+    trials = sweep_of(trials=5, points=("n_layers=2",)).get_trials()
+    assert [record.configuration(t) == there for t in trials] == [False, False, True, False, False]
+    on_a_grid = sweep_of(study="grid", sampler="grid").get_trials()
+    assert there not in [record.configuration(t) for t in on_a_grid]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +189,7 @@ def test_a_rehearsal_says_what_would_be_done_and_writes_nothing(options, tmp_pat
     assert "Data: images.npz, 128 rows to train on, 32 to validate on, 60 in the locked test part" in said
     assert "  momentum       0..0.98\n" in said
     assert "Finished trials that are there: 0 of 7\n" in said
-    assert "if no training is ended early, by one epoch in the middle of the space of 0.0" in said
+    assert "if no training is ended early, by one epoch of the starting point of 0.0" in said
     assert main([*options, "--dry-run", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["seconds"] == pytest.approx(100 * 2 * found["epoch_seconds"])

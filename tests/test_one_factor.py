@@ -3,6 +3,7 @@
 import json
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.stats import t
@@ -10,6 +11,7 @@ from scipy.stats import t
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
 from studies.experiments.one_factor import EXPERIMENTS, configurations, controlled_info
+from studies.record import Outcomes
 from studies.views.figures.curves import learning_curves_figure
 from studies.views.figures.one_factor import controlled_figure
 
@@ -75,11 +77,35 @@ def test_a_real_difference_is_called_real_and_noise_is_not() -> None:
 def test_images_tell_what_seeds_alone_cannot() -> None:
     made = records(effect=0.003, n_seeds=2)
     easy = np.random.default_rng(0).permutation(2000)
-    outcomes = {key: easy < round(value * 2000) for key, value in made.items()}
+    outcomes = {
+        key: Outcomes.of(easy < round(value * 2000), split_seed=0, fold=key[1]) for key, value in made.items()
+    }
     alone, together = (controlled_info(made, outcomes=known).experiments[0] for known in ({}, outcomes))
     assert together.test != alone.test
     some = dict(list(outcomes.items())[1:])
     assert controlled_info(made, outcomes=some).experiments[0].test == alone.test
+    key, one = next(iter(outcomes.items()))
+    elsewhere = {**outcomes, key: msgspec.structs.replace(one, fold=4)}
+    assert controlled_info(made, outcomes=elsewhere).experiments[0].test == alone.test
+
+
+def test_a_fold_that_judges_twice_counts_its_images_once() -> None:
+    rng, images = np.random.default_rng(0), 400
+    hard = {fold: rng.random(images) for fold in range(5)}
+
+    def p_value(folds: list[int]) -> float:
+        made, outcomes = {}, {}
+        for h in EXPERIMENTS["batch_size"]:
+            for seed, fold in enumerate(folds):
+                right = hard[fold] < (0.80 if h.batch_size == 16 else 0.77)
+                made[h, seed] = float(right.mean())
+                outcomes[h, seed] = Outcomes.of(right, split_seed=0, fold=fold)
+        test = controlled_info(made, outcomes=outcomes).experiments[0].test
+        assert test is not None
+        return test.p_value
+
+    assert p_value([0, 1, 2, 3, 4]) < p_value([0, 0, 0, 0, 0]) / 100
+    assert p_value([0, 0, 0, 0, 0]) > p_value([0, 0]) / 10
 
 
 def test_unfinished_experiments_say_so() -> None:

@@ -41,7 +41,7 @@ class Options(best.Options, TrainingOptions, WorkerOptions, NotifyOptions):
     )
     points: tuple[str, ...] = repeated(
         "NAME=VALUE,...",
-        "train this configuration first, what is not named in the middle of its range; several times too",
+        "train this configuration first, what is not named as in the starting point; several times too",
         name="--try",
     )
     taken_from: str | None = option(

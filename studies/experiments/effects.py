@@ -11,6 +11,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.data import Dataset
+from fcnet.data.holdout import FOLDS
 from fcnet.hyperparameters import Hyperparameters
 from studies import record
 from studies.analysis.scores import Summary, summarise
@@ -126,6 +127,9 @@ class Findings:
 class Effects(Experiment[Findings]):
     """Each configuration with the seeds 0, 1, ...: the same ones for all, so that differences are paired.
 
+    Held-out images of the n-th seed are the n-th fifth of the development images, of the sixth the first
+    again: five trainings judge them all, where one division would let a fifth decide.
+
     Parameters
     ----------
     base : str
@@ -165,14 +169,18 @@ class Effects(Experiment[Findings]):
 
     def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
         """Want every training that the study does not hold."""
-        held = {_key(trial) for trial in trials if trial.state != TrialState.FAIL}
-        n_seeds = max([self.n_seeds, *(seed + 1 for _, seed in held)])
+        there = [trial for trial in trials if trial.state != TrialState.FAIL]
+        held, folds = {_key(trial) for trial in there}, {_key(t)[1]: record.wish(t).fold for t in there}
+        n_seeds = max([self.n_seeds, *(seed + 1 for seed in folds)])
         return [
-            Wanted(h, Wish(seed=seed))
+            Wanted(h, Wish(seed=seed, fold=folds.get(seed, self._fold(seed))))
             for seed in range(n_seeds)
             for h in configurations()
             if (h, seed) not in held
         ]
+
+    def _fold(self, seed: int) -> int:
+        return seed % FOLDS if self.facts.protocol == "holdout" else 0
 
     def conclude(self, study: Study) -> Findings:
         """Summarise and test what there is; trainings that failed are missing."""
@@ -191,7 +199,7 @@ def findings(study: Study) -> Findings:
     diverged = {_key(t) for t in trials if t.state == TrialState.PRUNED}
     values = {key: trial.value or 0.0 for key, trial in complete.items()}
     kept = {key: record.trained(trial) for key, trial in complete.items()}
-    outcomes = {key: left.outcomes.mask() for key, left in kept.items() if left and left.outcomes}
+    outcomes = {key: left.outcomes for key, left in kept.items() if left and left.outcomes}
     info = controlled_info(values, outcomes=outcomes, protocol=summary.protocol)
     levels = {e.factor: _levels(e, complete, diverged) for e in info.experiments}
     return Findings(

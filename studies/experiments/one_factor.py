@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 import scipy  # loads a part when it is used
-from numpy.typing import NDArray
 
 from fcnet.hyperparameters import Hyperparameters
+from studies import record
 from studies.analysis.factors import FactorTest, factor_tests
 from studies.analysis.outcomes import Outcomes
 from studies.analysis.scores import paired_noise, summarise
@@ -116,7 +116,7 @@ class ControlledInfo:
 def controlled_info(
     records: Mapping[tuple[Hyperparameters, int], float],
     *,
-    outcomes: Mapping[tuple[Hyperparameters, int], NDArray[np.bool_]] | None = None,
+    outcomes: Mapping[tuple[Hyperparameters, int], record.Outcomes] | None = None,
     reported: Mapping[Factor, tuple[float, float]] = REPORTED,
     protocol: str = "holdout",
 ) -> ControlledInfo:
@@ -127,9 +127,9 @@ def controlled_info(
     records : mapping of (Hyperparameters, seed) to float
         Accuracy of each finished training as a fraction. Unfinished experiments are summarised as far as
         they are; the test uses the seeds that all trained values share.
-    outcomes : mapping of (Hyperparameters, seed) to ndarray of bool, optional
-        Which images each training got right; where some are not known, the test knows of seeds alone, and is
-        about these images.
+    outcomes : mapping of (Hyperparameters, seed) to record.Outcomes, optional
+        Which images each training got right. Where some are not known, or those of a seed were judged by
+        different images, the test knows of seeds alone, and is about these images.
     reported : mapping, default=REPORTED
         The report's points.
     protocol : str, default="holdout"
@@ -183,18 +183,22 @@ def _half_width(table: Mapping[float, Mapping[int, float]]) -> float:
 def _paired(
     factor: Factor,
     table: Mapping[float, Mapping[int, float]],
-    outcomes: Mapping[tuple[Hyperparameters, int], NDArray[np.bool_]],
+    outcomes: Mapping[tuple[Hyperparameters, int], record.Outcomes],
 ) -> Outcomes | None:
     """Return what all values scored with the seeds that they share; None with fewer than two of either."""
     shared = sorted(set.intersection(*(set(row) for row in table.values()))) if table else []
     if len(table) < 2 or len(shared) < 2:
         return None
     trained = [h for h in EXPERIMENTS[factor] if float(getattr(h, factor)) in table]
-    masks = [[outcomes.get((h, seed)) for seed in shared] for h in trained]
-    lengths = {-1 if mask is None else len(mask) for row in masks for mask in row}
-    if -1 in lengths or len(lengths) > 1:
+    known = [[outcomes[h, seed] for seed in shared if (h, seed) in outcomes] for h in trained]
+    judged = {tuple((each.split_seed, each.fold, each.images) for each in row) for row in known}
+    if len(judged) > 1 or len(known[0]) < len(shared):
         return Outcomes.of_accuracies([[row[seed] for seed in shared] for row in table.values()])
-    return Outcomes.of(masks, [np.arange(*lengths)] * len(shared))
+    (divisions,) = judged
+    folds = list(dict.fromkeys(divisions))  # each has images of its own
+    ends = np.cumsum([0, *(images for _, _, images in folds)])
+    images = [np.arange(ends[i], ends[i + 1]) for i in map(folds.index, divisions)]
+    return Outcomes.of([[each.mask() for each in row] for row in known], images)
 
 
 def _sentence(factor: Factor, values: Sequence[float], test: FactorTest | None) -> str:

@@ -14,7 +14,7 @@ from fcnet.trainer import Training
 from studies.execution.experiment import FINISHED
 from studies.experiments.search import Plan, Search, prepared
 from studies.ranges import describe
-from studies.space import centre
+from studies.space import start
 from studies.storage.database import connect, parse
 from studies.storage.errors import redact
 from studies.storage.study import check_facts, load_study
@@ -38,7 +38,7 @@ class Rehearsal:
     begun : int
         Finished trials that the study holds already, those that would be taken over included.
     epoch_seconds : float or None
-        Time of one epoch of the middle of the space, in one process; None if it diverged at once.
+        Time of one epoch of the starting point, in one process; None if it diverged at once.
     seconds : float or None
         About what all trainings take, if none is ended early.
     """
@@ -107,10 +107,10 @@ def _measure(dataset: Dataset, experiment: Search) -> tuple[tuple[int, int], flo
     split = dataset.split()
     rows = len(split.train.labels), 0 if split.validation is None else len(split.validation.labels)
     with one_blas_thread():  # as in a worker
-        training = Training(split, centre(experiment.searched), epochs=2, seed=0)
+        training = Training(split, start(experiment.searched), epochs=2, seed=0)
         try:
-            start = time.perf_counter()
+            began = time.perf_counter()
             next(iter(training))
-            return rows, time.perf_counter() - start
+            return rows, time.perf_counter() - began
         except Diverged:
             return rows, None

@@ -1,4 +1,4 @@
-"""The search: the baseline first, then what the sampler proposes, until the study holds the asked number."""
+"""The search: baseline and starting point, then what the sampler proposes, until the asked number is held."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from studies.experiments.taking import take
 from studies.ranges import at, describe, fitting, point, ranges, varied, within
 from studies.record import ASKED, Asked, Facts, Kept, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
-from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted, is_baseline
+from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted, is_baseline, start
 from studies.storage.database import parse
 from studies.storage.errors import redact
 
@@ -144,6 +144,8 @@ class Search(Experiment[Study]):
         super().__init__(plan.study, facts, dataset, source, around(self.searched, n_features))
         self._baseline = baseline(self.searched, n_features)
         self._points = [at(text, self.searched) for text in plan.points]
+        if plan.sampler != "grid":  # which holds its own points only
+            self._points.append(start(self.searched))
         self.taken = take(plan.taken_from, plan.url, facts, self.space) if plan.taken_from else None
         self.plan, self.seed, self.timeout = plan, plan.seed, plan.timeout
         self.may_prune = plan.pruner != "none"
@@ -166,7 +168,7 @@ class Search(Experiment[Study]):
         self._study = study
 
     def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
-        """Want the baseline and the plan's points first, then repeats where the noise must be measured."""
+        """Want baseline, the plan's points and the start first, then repeats where noise must be measured."""
         if wanted := self._first(trials):
             return wanted
         if not self.plan.until_flat or noise_of(trials, self._confirmation()) is not None:

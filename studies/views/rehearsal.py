@@ -23,11 +23,11 @@ def print_rehearsal(console: Console, found: Rehearsal) -> None:
         f"Finished trials that are there: {found.begun} of {found.settings['trials']}",
     ]
     if found.seconds is None or found.epoch_seconds is None:
-        lines.append("Time: not known, for the middle of the space diverges at once: choose lower rates")
+        lines.append("Time: not known, for the starting point diverges at once: choose lower rates")
     else:
         lines.append(
-            f"Time: about {duration(found.seconds)} if no training is ended early, by one epoch in the middle"
-            f" of the space of {found.epoch_seconds:.3g} s"
+            f"Time: about {duration(found.seconds)} if no training is ended early, by one epoch of the"
+            f" starting point of {found.epoch_seconds:.3g} s"
         )
     console.print("\n".join([*lines, "Nothing was written."]), markup=False, highlight=False)
 
