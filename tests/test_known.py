@@ -1,7 +1,7 @@
 """A sweep that starts from what is known: fixed values, own points, trials of another study."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import optuna
@@ -70,9 +70,12 @@ def test_the_start_is_the_nearest_point_of_the_space():
 
 def test_the_start_comes_once_after_the_baseline_and_own_points_and_not_in_a_grid(sweep_of):
     there = start(fitted(DEFAULT_SPACE, 24, image_shape=None, n_rows=160))
+    text = ",".join(f"{name}={value}" for name, value in asdict(there).items() if value is not None)
     sweep_of(trials=2, points=("n_layers=2",))
     trials = sweep_of(trials=5, points=("n_layers=2",)).get_trials()
     assert [record.configuration(t) == there for t in trials] == [False, False, True, False, False]
+    again = sweep_of(study="again", points=[text, text]).get_trials()
+    assert [record.configuration(t) for t in again].count(there) == 1
     on_a_grid = sweep_of(study="grid", sampler="grid").get_trials()
     assert there not in [record.configuration(t) for t in on_a_grid]
 

@@ -185,7 +185,8 @@ class Search(Experiment[Study]):
         first = (
             [] if any(record.taken_from(t) is None or is_baseline(t) for t in trials) else [self._baseline]
         )
-        return [Wanted(each, Wish()) for each in (*first, *self._points) if each is not None]
+        distinct = dict.fromkeys((*first, *self._points))
+        return [Wanted(each, Wish()) for each in distinct if each is not None]
 
     def total(self, trials: Sequence[FrozenTrial]) -> int:
         """Return the plan's number."""
