@@ -94,6 +94,18 @@ def test_the_corrected_score_is_right_where_the_found_one_flatters(
     assert np.mean(~np.array(held)) <= at_most(0.05, 60)
 
 
+def test_hopeless_trials_add_nothing_to_what_is_taken_off() -> None:
+    rng, images = np.random.default_rng(0), 300
+    alone, beside = [], []
+    for _ in range(30):
+        seen = rng.standard_normal(images) + 0.5 * rng.standard_normal((18, images))
+        means = np.concatenate([np.full(12, 0.96), [0.33, 0.5, 0.6, 0.7, 0.8, 0.85]])
+        right = seen < np.sqrt(1.25) * ndtri(means)[:, None]
+        alone.append(corrected_score(right[:12]).mean)
+        beside.append(corrected_score(right).mean)
+    assert np.mean(beside) == pytest.approx(np.mean(alone), abs=0.003)
+
+
 def test_a_corrected_score_stays_a_share_where_few_images_are_all_right() -> None:
     rng = np.random.default_rng(0)
     for seed in range(20):

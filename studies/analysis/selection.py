@@ -63,7 +63,8 @@ def corrected_score(right: NDArray[np.bool_], *, noise: float = 0.0, seed: int =
 
     The scores themselves have been lucky, so that they differ more than the truth does. They are moved
     towards their median until the upper half spreads as the truth should: by the variance of the scores less
-    that of the luck.
+    that of the luck. Only those who are no further below the median than the winner is above: others are bad
+    beyond luck, wrong about images that the good ones have right, and would seem lucky by far.
 
     Parameters
     ----------
@@ -86,13 +87,14 @@ def corrected_score(right: NDArray[np.bool_], *, noise: float = 0.0, seed: int =
     rng = np.random.default_rng(seed)
     multipliers = rng.standard_normal((_DRAWS, n), dtype=np.float32)
     luck = (multipliers @ (right - scores[:, np.newaxis]).T.astype(np.float32) / n).astype(float)
-    luck -= luck.mean(axis=1, keepdims=True)  # what all share picks nobody
-    luck += noise * rng.standard_normal(luck.shape)
     middle = float(np.median(scores))
-    upper = scores[scores >= middle] - middle
-    spread = float(np.square(upper).mean())
-    truly = max(0.0, spread - float(luck.var(axis=0).mean()))
-    truth = middle + (scores - middle) * np.sqrt(truly / spread if spread else 0.0)
+    near = scores >= 2.0 * middle - scores[winner]
+    luck -= luck[:, near].mean(axis=1, keepdims=True)  # what all share picks nobody
+    luck += noise * rng.standard_normal(luck.shape)
+    spread = float(np.square(scores[scores >= middle] - middle).mean())
+    truly = max(0.0, spread - float(luck[:, near].var(axis=0).mean()))
+    nearer = middle + (scores - middle) * np.sqrt(truly / spread if spread else 0.0)
+    truth = np.where(near, nearer, scores)
     picked = luck[np.arange(_DRAWS), (truth + luck).argmax(axis=1)]
     mean = min(1.0, max(0.0, float(scores[winner] - picked.mean())))  # of few draws it may lie beyond
     half = float(Z95 * np.sqrt(mean * (1.0 - mean) / n + noise**2))
