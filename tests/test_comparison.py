@@ -19,7 +19,7 @@ from studies.experiments.confirm import Confirm
 from studies.experiments.data import load_data_of
 from studies.experiments.search import Plan, prepared
 from studies.record import FACTS, attributes, write_attribute
-from studies.space import BASELINE
+from studies.space import BASELINE, START
 from studies.storage.database import connect
 from studies.views.comparison import counts, headline, settings, spaces, sureness, winners
 from studies.views.page import Surroundings, render_comparison
@@ -64,8 +64,8 @@ def said(*studies):
 
 
 def of(value):
-    """A configuration's quality: `value`, and 0.70 for the baseline."""
-    return lambda h: 0.70 if h.hidden_units == BASELINE.hidden_units else value
+    """A configuration's quality: `value`, and 0.70 for those that all searches have."""
+    return lambda h: 0.70 if h.hidden_units in (BASELINE.hidden_units, START.hidden_units) else value
 
 
 def test_the_verdict_grows_with_what_is_known(address):

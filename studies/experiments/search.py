@@ -185,8 +185,9 @@ class Search(Experiment[Study]):
         first = (
             [] if any(record.taken_from(t) is None or is_baseline(t) for t in trials) else [self._baseline]
         )
-        distinct = dict.fromkeys((*first, *self._points))
-        return [Wanted(each, Wish()) for each in distinct if each is not None]
+        room = max(0, self.plan.trials - sum(t.state != TrialState.FAIL for t in trials))
+        distinct = dict.fromkeys(each for each in (*first, *self._points) if each is not None)
+        return [Wanted(each, Wish()) for each in distinct][:room]
 
     def total(self, trials: Sequence[FrozenTrial]) -> int:
         """Return the plan's number."""
