@@ -6,7 +6,6 @@ curves are there. Needs an installed Chromium or Chrome.
 """
 
 import argparse
-import shutil
 import statistics
 import sys
 import tempfile
@@ -14,8 +13,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from benchmarks.browser import chromium
 from benchmarks.machine import describe
 from benchmarks.stress.load import fill
 from studies.experiments.overview import overview
@@ -37,11 +37,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=1_000)
     parser.add_argument("--epochs", type=int, default=20)
     args = parser.parse_args()
-    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    path = next(filter(None, found), None)
-    if path is None:
-        parser.error("no chromium, chromium-browser or google-chrome is installed")
-    with tempfile.TemporaryDirectory(prefix="page-") as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory(prefix="page-") as folder, chromium() as browser:
         url = f"sqlite:///{folder}/sweep.db"
         fill(url, args.trials, args.epochs, rng=np.random.default_rng(0))
         began = time.perf_counter()
@@ -54,14 +50,12 @@ def main() -> int:
             f"{args.trials} trials of {args.epochs} epochs: {page.stat().st_size / 2**20:.1f} MiB,", end=" "
         )
         print(f"written in {time.perf_counter() - began:.1f} s")
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         seconds = [used(browser, page.as_uri()) for _ in range(5)]
         for what, values in zip(
             ("drawn and answers", "a click shows a trial"), zip(*seconds, strict=True), strict=True
         ):
             print(f"{what}: {statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})")
         print(f"Chromium {browser.version};", *describe(["plotly"]).values())
-        browser.close()
     return 0
 
 

@@ -1,36 +1,22 @@
 """A headless browser for tests of pages; tests are skipped where none is installed."""
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from benchmarks import browser
 
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run an installed Chromium or Chrome."""
-    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    path = next(filter(None, found), None)
-    if path is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    """Run an installed Chromium or Chrome, or skip the test."""
+    try:
+        with browser.chromium() as found:
+            yield found
+    except LookupError as error:
+        pytest.skip(str(error))
 
 
 def console_errors(page: Page) -> list[str]:

@@ -25,6 +25,7 @@ from studies.experiments.train import final_seeds
 from studies.record import attributes, read, trained
 from studies.storage.database import connect
 from studies.storage.study import load_study
+from studies.views.words import roughly
 
 KINDS = (" beats trial 3 ", " tie ", "Not enough trainings", "cannot tell")
 
@@ -147,7 +148,9 @@ def test_each_verdict_where_it_belongs(world, quality, spread, n_seeds, words, s
     assert [kind for kind in KINDS if kind in found.sentence] == [words]
     text = printed(world.study)
     assert found.sentence in text
-    more = f"To go on: python sweep.py confirm --seeds {n_seeds + (found.more_seeds or 0)} --top 2\n"
+    further = found.more_seeds or 0
+    more = f"To go on: python sweep.py confirm --seeds {n_seeds + further} --top 2   "
+    more += f"{roughly(further * 3 * 2.0)} of training, shared by the workers\n"  # three, of 2 s each
     assert (more in text) == (words == "Not enough trainings")
     assert (found.p_value <= 0.05) == (words == " beats trial 3 ")
 

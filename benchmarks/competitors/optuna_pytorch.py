@@ -4,15 +4,16 @@ TPE and the pruner are Optuna's defaults; the ranges are those of this program f
 """
 
 import multiprocessing
-import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
 
+from benchmarks.competitors.moments import Report, handed_over
 from benchmarks.competitors.torch_training import accuracy, rows, train
 
 EPOCHS = 20
@@ -58,9 +59,11 @@ def work(objective: Callable[[optuna.Trial], float], storage: str, seed: int, en
     study.optimize(objective, timeout=end - time.time())
 
 
-def search(folder: Path, seconds: float, seed: int, objective: type = Objective) -> dict[str, Any]:
-    """Search with two processes."""
-    end = time.time() + seconds
+def search(
+    folder: Path, moments: list[float], seed: int, objective: type = Objective
+) -> list[dict[str, Any]]:
+    """Search with two processes; return the best at each of the moments, in seconds from here."""
+    began, end = datetime.now(), time.time() + max(moments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with tempfile.TemporaryDirectory() as temporary:
         storage = f"sqlite:///{temporary}/study.db"
@@ -74,8 +77,22 @@ def search(folder: Path, seconds: float, seed: int, objective: type = Objective)
             worker.start()
         for worker in workers:
             worker.join()
-        print(len(study.trials), "trials", file=sys.stderr)
-        return {"value": study.best_value, "trials": len(study.trials), **study.best_params}
+        return best_at(study, began, moments)
+
+
+def best_at(study: optuna.Study, began: datetime, moments: list[float]) -> list[dict[str, Any]]:
+    """Return the best complete trial at each of the moments."""
+    reports: list[Report] = [
+        (
+            (trial.datetime_complete - began).total_seconds(),
+            trial.number,
+            trial.value if trial.state == optuna.trial.TrialState.COMPLETE else None,
+            {"number": trial.number, **trial.params},
+        )
+        for trial in study.trials
+        if trial.datetime_complete
+    ]
+    return handed_over(reports, moments)
 
 
 def test(folder: Path, configuration: dict[str, Any], seeds: list[int]) -> list[float]:

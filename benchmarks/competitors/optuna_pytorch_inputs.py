@@ -3,6 +3,7 @@
 The components are found once, by scikit-learn's randomised PCA, and shared through a file.
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,13 @@ class Objective:
         return score
 
 
-def search(folder: Path, seconds: float, seed: int) -> dict[str, Any]:
-    """Search with two processes."""
+def search(folder: Path, moments: list[float], seed: int) -> list[dict[str, Any]]:
+    """Search with two processes; return the best at each of the moments."""
+    began = time.monotonic()
     prepare(folder, "train")
-    return optuna_pytorch.search(folder, seconds, seed, Objective)
+    took = time.monotonic() - began
+    found = optuna_pytorch.search(folder, [seconds - took for seconds in moments], seed, Objective)
+    return [{**each, "seconds": each["seconds"] + took} for each in found]
 
 
 def test(folder: Path, configuration: dict[str, Any], seeds: list[int]) -> list[float]:

@@ -3,24 +3,32 @@
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import optuna
+
+from benchmarks.competitors.optuna_pytorch import best_at
 
 PROGRAM = Path(__file__).resolve().parents[2] / "sweep.py"
 
 
-def search(folder: Path, seconds: float, seed: int, options: list[str] | None = None) -> dict[str, Any]:
-    """Sweep for so many seconds."""
-    data = next(folder.glob("data.*"))
+def search(
+    folder: Path, moments: list[float], seed: int, options: list[str] | None = None
+) -> list[dict[str, Any]]:
+    """Sweep; return the best at each of the moments, in seconds from here."""
+    began, data = datetime.now(), next(folder.glob("data.*"))
     given = ["--data", str(data), "--trials", "100000", "--workers", "2", "--seed", str(seed)]
-    best = run(folder, *given, "--timeout", str(seconds), *(options or []))
-    counts = best["n_trials"]
-    return {"value": best["value"], "trials": counts["complete"] + counts["pruned"], **best["params"]}
+    run(folder, *given, "--timeout", str(max(moments)), *(options or []))
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder}/sweep.db")
+    return best_at(study, began, moments)
 
 
 def test(folder: Path, configuration: dict[str, Any], seeds: list[int]) -> list[float]:
     """Train what was found on all development rows."""
-    values: list[float] = run(folder, "train", "--seeds", str(len(seeds)))["test_accuracy"]["values"]
+    words = ["--trial", str(configuration["number"]), "--seeds", str(len(seeds))]
+    values: list[float] = run(folder, "train", *words)["test_accuracy"]["values"]
     return values
 
 

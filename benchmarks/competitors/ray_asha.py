@@ -4,8 +4,8 @@ The scheduler is set as Ray sets it; the ranges are this program's for the same 
 """
 
 import os
-import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
+from benchmarks.competitors.moments import Report, handed_over
 from benchmarks.competitors.optuna_pytorch import EPOCHS, test  # noqa: F401  the network is the same
 from benchmarks.competitors.torch_training import accuracy, rows, train
 
@@ -37,8 +38,9 @@ def trainable(config: dict[str, Any], data: list[Any]) -> None:
         tune.report({"accuracy": accuracy(network, x_validation, y_validation)})
 
 
-def search(folder: Path, seconds: float, seed: int) -> dict[str, Any]:
-    """Search with two trials at a time."""
+def search(folder: Path, moments: list[float], seed: int) -> list[dict[str, Any]]:
+    """Search with two trials at a time; return the best last report at each of the moments."""
+    began = time.time()
     with tempfile.TemporaryDirectory() as temporary:
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=f"{temporary}/ray")
         tuner = tune.Tuner(
@@ -48,7 +50,7 @@ def search(folder: Path, seconds: float, seed: int) -> dict[str, Any]:
                 metric="accuracy",
                 mode="max",
                 num_samples=-1,
-                time_budget_s=seconds,
+                time_budget_s=max(moments),
                 scheduler=ASHAScheduler(max_t=EPOCHS),
                 search_alg=BasicVariantGenerator(random_state=seed, max_concurrent=2),
             ),
@@ -56,8 +58,10 @@ def search(folder: Path, seconds: float, seed: int) -> dict[str, Any]:
         )
         results = tuner.fit()
         ray.shutdown()
-        best = results.get_best_result()
-        assert best.config is not None
-        assert best.metrics is not None
-        print(len(results), "trials", file=sys.stderr)
-        return {"value": best.metrics["accuracy"], "trials": len(results), **best.config}
+        reports: list[Report] = [
+            (report["timestamp"] - began, number, report["accuracy"], result.config or {})
+            for number, result in enumerate(results)
+            if result.metrics_dataframe is not None
+            for report in result.metrics_dataframe.to_dict("records")
+        ]
+        return handed_over(reports, moments)

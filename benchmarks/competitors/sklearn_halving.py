@@ -50,16 +50,16 @@ def estimator(pca: bool) -> Pipeline:
     return Pipeline([*first, ("net", net)])
 
 
-def search(folder: Path, seconds: float, seed: int, pca: bool = False) -> dict[str, Any]:
-    """Search bracket by bracket while another one may be expected to end in time."""
+def search(folder: Path, moments: list[float], seed: int, pca: bool = False) -> list[dict[str, Any]]:
+    """Search bracket by bracket while another one may be expected to end in time; the best after each."""
     warnings.simplefilter("ignore", ConvergenceWarning)
-    end, longest = time.monotonic() + seconds, 0.0
+    start, longest = time.monotonic(), 0.0
     x, x_validation = (np.load(folder / f"x_{part}.npy") for part in ("train", "validation"))
     y, y_validation = (np.load(folder / f"y_{part}.npy") for part in ("train", "validation"))
     split = PredefinedSplit([-1] * len(y) + [0] * len(y_validation))
-    best: dict[str, Any] = {"value": 0.0, "trials": 0}
-    bracket = 0
-    while bracket == 0 or time.monotonic() + 0.8 * longest < end:
+    best: dict[str, Any] = {"value": 0.0}
+    ended: list[dict[str, Any]] = []
+    while not ended or time.monotonic() + 0.8 * longest < start + max(moments):
         began = time.monotonic()
         halving = HalvingRandomSearchCV(
             estimator(pca),
@@ -71,7 +71,7 @@ def search(folder: Path, seconds: float, seed: int, pca: bool = False) -> dict[s
             factor=3,
             cv=split,
             refit=False,
-            random_state=100 * seed + bracket,
+            random_state=100 * seed + len(ended),
             n_jobs=2,
             scoring="accuracy",
         )
@@ -79,10 +79,11 @@ def search(folder: Path, seconds: float, seed: int, pca: bool = False) -> dict[s
             halving.fit(np.concatenate([x, x_validation]), np.concatenate([y, y_validation]))
         if halving.best_score_ > best["value"]:
             found = {name: plain(value) for name, value in halving.best_params_.items()}
-            best = {"value": float(halving.best_score_), "trials": 0, **found}
-        bracket += 1
-        longest = max(longest, time.monotonic() - began)
-    return {**best, "trials": bracket * CANDIDATES}
+            best = {"value": float(halving.best_score_), **found}
+        now = time.monotonic()
+        longest = max(longest, now - began)
+        ended.append({**best, "seconds": now - start, "trials": CANDIDATES * (len(ended) + 1)})
+    return ended
 
 
 def test(folder: Path, configuration: dict[str, Any], seeds: list[int]) -> list[float]:

@@ -9,6 +9,6 @@ from benchmarks.competitors.sklearn_halving import test
 __all__ = ["search", "test"]
 
 
-def search(folder: Path, seconds: float, seed: int) -> dict[str, Any]:
+def search(folder: Path, moments: list[float], seed: int) -> list[dict[str, Any]]:
     """Search with components in front."""
-    return sklearn_halving.search(folder, seconds, seed, pca=True)
+    return sklearn_halving.search(folder, moments, seed, pca=True)

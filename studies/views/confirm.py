@@ -8,7 +8,7 @@ from studies.program import command
 from studies.record import Confirmation
 from studies.views.console import table
 from studies.views.search import print_next, print_scores
-from studies.views.sentences import going_on, interval
+from studies.views.sentences import cost_of_going_on, going_on, interval
 from studies.views.words import count, percent
 
 
@@ -32,6 +32,7 @@ def print_confirmation(console: Console, found: Confirmation, summary: Summary, 
     console.print(rows)
     console.print(f"[bold green]{escape(found.sentence)}[/]")
     if found.more_seeds:
-        console.print(escape(f"To go on: {command(going_on(found) + options)}"))
+        more = command(going_on(found) + options)
+        console.print(escape(f"To go on: {more}   {cost_of_going_on(found)}"))
     print_scores(console, summary)
     print_next(console, [(command(f"train{options}"), "train the winner and open the test set")])

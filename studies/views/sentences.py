@@ -63,6 +63,13 @@ def going_on(found: Confirmation) -> str:
     return f"confirm --seeds {seeds}" + ("" if found.top == TOP else f" --top {found.top}")
 
 
+def cost_of_going_on(found: Confirmation) -> str:
+    """Say what the trainings of `going_on` take; who has left the race is not trained again."""
+    most = max(candidate.n for candidate in found.candidates)
+    once = sum(candidate.seconds or 0.0 for candidate in found.candidates if candidate.n == most)
+    return f"{roughly((found.more_seeds or 0) * once)} of training, shared by the workers"
+
+
 def interval(low: float | None, high: float | None) -> str:
     """Return a 95 % interval as text, empty where nothing was measured."""
     return "" if low is None or high is None else f"{100 * low:.2f} .. {percent(high)}"

@@ -160,7 +160,8 @@ def _next(overview: Overview, options: str) -> list[tuple[str, str]]:
             steps.append(("confirm", "train the top trials again on fresh seeds: luck or merit?"))
         elif summary.confirmation.more_seeds:
             more = sentences.going_on(summary.confirmation)
-            steps.append((more, "train them on so many seeds that a verdict is likely"))
+            cost = sentences.cost_of_going_on(summary.confirmation)
+            steps.append((more, f"train them on so many seeds that a verdict is likely: {cost}"))
         if summary.test_openings == 0:
             steps.append(("train", "train the winner, save the model, open the test set once"))
         if summary.trial is not None:
