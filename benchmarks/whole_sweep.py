@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -82,17 +83,30 @@ def main() -> int:
 def measured(data: Path, name: str, moments: list[float], repeat: int) -> dict[str, Any]:
     """Let a competitor search and test what it would have handed over at each of the moments."""
     module, extra = COMPETITORS[name]
-    tested: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         prepare(data, folder)
         found, took, memory = child(module, "search", folder, moments=moments, seed=repeat, **extra)
         for each in found:
-            configuration = {key: value for key, value in each.items() if key not in ("seconds", "trials")}
-            key = json.dumps(configuration)
-            if key not in tested:
-                tested[key], _, _ = child(module, "test", folder, configuration=configuration, seeds=SEEDS)
-            each["test"] = tested[key]
+            kept = {key: value for key, value in each.items() if key not in ("seconds", "trials")}
+            each["configuration"] = kept
+
+        def test(configuration: dict[str, Any]) -> list[float]:
+            values: list[float] = child(module, "test", folder, configuration=configuration, seeds=SEEDS)[0]
+            return values
+
+        distinct = {json.dumps(each["configuration"]): each["configuration"] for each in found}
+        with ThreadPoolExecutor(1 if module == "ours" else 2) as pool:  # ours trains on both cores itself
+            tested = dict(zip(distinct, pool.map(test, distinct.values()), strict=True))
+    found = [
+        {
+            "seconds": each["seconds"],
+            "trials": each["trials"],
+            "configuration": each["configuration"],
+            "test": tested[json.dumps(each["configuration"])],
+        }
+        for each in found
+    ]
     return {"seconds": took, "peak_gib": memory, "found": found}
 
 
