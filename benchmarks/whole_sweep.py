@@ -71,7 +71,9 @@ def main() -> int:
         done.append(row)
         with args.results.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        tested = {round(each["seconds"]): round(100 * np.mean(each["test"]), 2) for each in row["found"]}
+        tested = {
+            round(each["seconds"]): round(float(100 * np.mean(each["test"])), 2) for each in row["found"]
+        }
         print(repeat, name, tested, flush=True)
     print(table(done, args.minutes))
     print(*describe(("numpy", "optuna", "torch", "scikit-learn", "ray")).values(), sep="; ")
