@@ -87,10 +87,14 @@ class Checks:
                 self.problems.append(f"{model.name} is visible and does not load")
         if not (self.folder / self.database).exists():
             return
-        with sqlite3.connect(self.folder / self.database) as connection:
-            verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
+        try:
+            with closing(sqlite3.connect(self.folder / self.database)) as connection:
+                verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            verdict = str(error)
         if verdict != "ok":
-            self.problems.append(f"integrity check: {verdict}")
+            self.problems.append(f"integrity check of {self.database}: {verdict}")
+            return
         with self._studies() as studies:
             seen = {
                 (name, trial.number): (trial.state, trial.value, trial.params, trial.intermediate_values)

@@ -75,6 +75,8 @@ def _create_sqlite(path: Path) -> None:
         neighbour.touch(exist_ok=False)
         use_wal(neighbour)
         _open(f"sqlite:///{neighbour}", ignore, skip_table_creation=False).close()
+        if Path(f"{neighbour}-wal").exists():  # all that tells that its pages could not be brought home
+            raise sqlite3.OperationalError("its pages cannot be written")
         _take_name(neighbour, path)
         flush_folder(path.parent)
     except (OSError, sqlite3.Error) as error:
@@ -83,8 +85,8 @@ def _create_sqlite(path: Path) -> None:
             " choose a folder that exists and can be written with --storage sqlite:///FILE"
         ) from error
     finally:
-        for leftover in (neighbour, Path(f"{neighbour}-wal"), Path(f"{neighbour}-shm")):
-            leftover.unlink(missing_ok=True)
+        for ending in ("", "-journal", "-wal", "-shm"):
+            Path(f"{neighbour}{ending}").unlink(missing_ok=True)
 
 
 def _take_name(neighbour: Path, path: Path) -> None:
