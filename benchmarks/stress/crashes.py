@@ -5,8 +5,8 @@ final training, an export and a copy that open for writing, write, sync, rename,
 runs the command once for each call and each way in which that call can break: the process is killed there,
 the disk errs (EIO), a signal interrupts (EINTR), half is written, the disk is full from there on. The
 coordinator's calls and those of its worker count alike. The same command then goes on undisturbed and must
-succeed, and `benchmarks.stress.checks` holds what must be right. It needs a C compiler (cc) and exits with 1
-if anything is wrong.
+succeed, and `benchmarks.stress.checks` holds what must be right. One fault of each kind comes first, then
+another of each. It needs a C compiler (cc) and exits with 1 if anything is wrong.
 """
 
 import argparse
@@ -57,10 +57,16 @@ class Fault:
     way: str
     at: int
     call: str
+    file: str
 
     def __str__(self) -> str:
         """Return it in words."""
-        return f"{self.step}, {self.role}, {self.way} at call {self.at} ({self.call})"
+        return f"{self.step}, {self.role}, {self.way} at call {self.at} ({self.call} {self.file})"
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What it has in common with others: the same way of breaking the same call on the same file."""
+        return self.step, self.role, self.way, self.call, self.file
 
 
 class Program:
@@ -170,11 +176,12 @@ class Enumeration:
                 code, said = self.program().run(now, self.words[step], role=role, log=log, once=now / "once")
                 (now / "once").unlink(missing_ok=True)
                 assert code == 0, said
-                names = [line.split()[1] for line in log.read_text().splitlines()] if log.exists() else []
+                lines = log.read_text().splitlines() if log.exists() else []
+                calls = [line.split(" ", 2)[1:] for line in lines]
                 faults += [
-                    Fault(step, role, way, number, name)
+                    Fault(step, role, way, number, name, _plain(path))
                     for way, breaks in WAYS.items()
-                    for number, name in enumerate(names, 1)
+                    for number, (name, path) in enumerate(calls, 1)
                     if name in breaks
                 ]
             _note(checks, step)
@@ -226,6 +233,22 @@ class Enumeration:
             self._lanes.program.close()
 
 
+def _plain(path: str) -> str:
+    """Return the name of a file without what is random or counted in it."""
+    return re.sub(r"(?<=[-.])[a-z0-9_]{8}$|[0-9a-f-]{8,}|\d+", "*", Path(path).name)
+
+
+def in_turn(faults: Sequence[Fault], rng: np.random.Generator) -> list[Fault]:
+    """Return faults so that one of each kind comes first, then another of each, at random otherwise."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    ranked = []
+    for i in rng.permutation(len(faults)):
+        fault = faults[i]
+        ranked.append((seen[fault.kind], fault))
+        seen[fault.kind] += 1
+    return [fault for _, fault in sorted(ranked, key=lambda each: each[0])]
+
+
 def _note(checks: Checks, step: str) -> None:
     if step in TRAINING:
         checks.succeeded(step, TRAINING[step])
@@ -234,7 +257,7 @@ def _note(checks: Checks, step: str) -> None:
 def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--faults", type=int, help="a sample of so many (default: every one)")
+    parser.add_argument("--faults", type=int, help="so many, of all kinds in turn (default: every one)")
     parser.add_argument("--minutes", type=float, default=60.0, help="longest time (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the order and the sample")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
@@ -246,7 +269,9 @@ def main() -> int:
         faults = [fault for fault in enumeration.prepare() if fault.step in args.steps]
         number = Counter(f"{fault.step} ({fault.role})" for fault in faults)
         print(f"{len(faults)} faults:", ", ".join(f"{what} {n}" for what, n in number.items()), flush=True)
-        order = np.random.default_rng(args.seed).permutation(len(faults))[: args.faults]
+        kinds = {fault.kind for fault in faults}
+        print(f"{len(kinds)} kinds: the same way of breaking the same call on the same file", flush=True)
+        order = in_turn(faults, np.random.default_rng(args.seed))[: args.faults]
         done = 0
 
         def one(fault: Fault) -> list[str] | None:
@@ -255,7 +280,7 @@ def main() -> int:
             return enumeration.run(fault)
 
         with ThreadPoolExecutor(args.lanes) as pool:
-            for problems in pool.map(one, [faults[i] for i in order]):
+            for problems in pool.map(one, order):
                 done += problems is not None
                 enumeration.problems += problems or []
                 for problem in problems or []:
@@ -263,7 +288,9 @@ def main() -> int:
                 if done % 100 == 0 and problems is not None:
                     print(f"{done} faults, {time.monotonic() - began:.0f} s", flush=True)
         enumeration.close()
-    print(f"{done} of {len(faults)} faults in {time.monotonic() - began:.0f} s, seed {args.seed}:", end=" ")
+    met = len({fault.kind for fault in order[:done]})
+    took = f"{time.monotonic() - began:.0f} s, seed {args.seed}:"
+    print(f"{done} of {len(faults)} faults, {met} of {len(kinds)} kinds, in {took}", end=" ")
     print(", ".join(f"{n} commands {what}" for what, n in enumeration.counts.most_common()))
     print(*describe(("numpy", "optuna", "sqlalchemy")).values(), sep="; ")
     print("nothing lost" if not enumeration.problems else f"{len(enumeration.problems)} problems")
