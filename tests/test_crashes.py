@@ -63,8 +63,8 @@ def make(folder, **faults):
         ctypes.CDLL(None).faults_arm()
         try:
             connect("sqlite:///sweep.db", create=True).close()
-        except UserError:
-            os._exit(1)
+        except UserError as error:
+            os._exit(1 if str(error).startswith("cannot make the database sweep.db: ") else 3)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
