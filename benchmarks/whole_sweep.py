@@ -89,9 +89,10 @@ def measured(data: Path, name: str, moments: list[float], repeat: int) -> dict[s
         folder = Path(temporary)
         prepare(data, folder)
         found, took, memory = child(module, "search", folder, moments=moments, seed=repeat, **extra)
-        for each in found:
-            kept = {key: value for key, value in each.items() if key not in ("seconds", "trials")}
-            each["configuration"] = kept
+        found = [
+            {"seconds": each.pop("seconds"), "trials": each.pop("trials"), "configuration": each}
+            for each in found
+        ]
 
         def test(configuration: dict[str, Any]) -> list[float]:
             values: list[float] = child(module, "test", folder, configuration=configuration, seeds=SEEDS)[0]
@@ -100,15 +101,7 @@ def measured(data: Path, name: str, moments: list[float], repeat: int) -> dict[s
         distinct = {json.dumps(each["configuration"]): each["configuration"] for each in found}
         with ThreadPoolExecutor(1 if module == "ours" else 2) as pool:  # ours trains on both cores itself
             tested = dict(zip(distinct, pool.map(test, distinct.values()), strict=True))
-    found = [
-        {
-            "seconds": each["seconds"],
-            "trials": each["trials"],
-            "configuration": each["configuration"],
-            "test": tested[json.dumps(each["configuration"])],
-        }
-        for each in found
-    ]
+    found = [{**each, "test": tested[json.dumps(each["configuration"])]} for each in found]
     return {"seconds": took, "peak_gib": memory, "found": found}
 
 

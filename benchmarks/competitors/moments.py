@@ -1,7 +1,10 @@
 """What a search would have handed over at certain moments, from what its trials reported until then."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
+
+import optuna
 
 Report = tuple[float, Any, Any, dict[str, Any]]
 """Seconds since the start, which trial, its score (None if it shall not be picked), its configuration."""
@@ -25,3 +28,18 @@ def handed_over(reports: Iterable[Report], moments: Iterable[float]) -> list[dic
             score, configuration = max(scored, key=lambda each: each[0])
             found.append({"seconds": seconds, "value": score, "trials": len(last), **configuration})
     return found
+
+
+def best_at(study: optuna.Study, began: datetime, moments: list[float]) -> list[dict[str, Any]]:
+    """Return the best complete trial at each of the moments."""
+    reports: list[Report] = [
+        (
+            (trial.datetime_complete - began).total_seconds(),
+            trial.number,
+            trial.value if trial.state == optuna.trial.TrialState.COMPLETE else None,
+            {"number": trial.number, **trial.params},
+        )
+        for trial in study.trials
+        if trial.datetime_complete
+    ]
+    return handed_over(reports, moments)

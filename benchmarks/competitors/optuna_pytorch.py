@@ -13,7 +13,7 @@ from typing import Any
 
 import optuna
 
-from benchmarks.competitors.moments import Report, handed_over
+from benchmarks.competitors.moments import best_at
 from benchmarks.competitors.torch_training import accuracy, rows, train
 
 EPOCHS = 20
@@ -78,21 +78,6 @@ def search(
         for worker in workers:
             worker.join()
         return best_at(study, began, moments)
-
-
-def best_at(study: optuna.Study, began: datetime, moments: list[float]) -> list[dict[str, Any]]:
-    """Return the best complete trial at each of the moments."""
-    reports: list[Report] = [
-        (
-            (trial.datetime_complete - began).total_seconds(),
-            trial.number,
-            trial.value if trial.state == optuna.trial.TrialState.COMPLETE else None,
-            {"number": trial.number, **trial.params},
-        )
-        for trial in study.trials
-        if trial.datetime_complete
-    ]
-    return handed_over(reports, moments)
 
 
 def test(folder: Path, configuration: dict[str, Any], seeds: list[int]) -> list[float]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 
-from benchmarks.competitors.optuna_pytorch import best_at
+from benchmarks.competitors.moments import best_at
 
 PROGRAM = Path(__file__).resolve().parents[2] / "sweep.py"
 
