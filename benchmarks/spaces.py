@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _PLAIN = ["mirror=False", "schedule=constant"]
 SPACES: dict[str, list[str]] = {
     "default": [],
+    "wider": ["hidden_units=32:1024"],
     "components, whitening": _PLAIN,
     "all four": ["mirror=False,True", "schedule=constant,cosine"],
     "six": ["components=1000000", "whitening=0", *_PLAIN],
