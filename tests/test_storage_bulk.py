@@ -8,7 +8,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
-from studies.storage.bulk import read_trials
+from studies.storage.bulk import read_trial, read_trials
 from studies.storage.database import connect
 
 
@@ -68,6 +68,21 @@ def test_the_same_trials_as_optuna_reads(url, states, named, after):
     theirs.engine.dispose()
 
 
-def test_a_study_that_is_not_there(url):
+def test_one_trial_as_optuna_reads_it(url):
+    theirs = RDBStorage(url)
+    study_id = theirs.get_study_id_from_name("a")
+    with connect(url, create=False).engine.connect() as connection:
+        for expected in theirs._get_trials(study_id, None, set(), -1):
+            assert plain(read_trial(connection, expected._trial_id)) == plain(expected)
+            connection.rollback()
+    theirs.engine.dispose()
+
+
+def test_a_study_or_a_trial_that_is_not_there(url):
+    storage = connect(url, create=False)
     with pytest.raises(KeyError):
-        connect(url, create=False)._get_trials(99, None, set(), -1)
+        storage._get_trials(99, None, set(), -1)
+    with pytest.raises(KeyError):
+        storage._get_trials(99, None, {1}, 1000)
+    with pytest.raises(KeyError):
+        storage.get_trial(99)

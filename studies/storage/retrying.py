@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fcnet.errors import UserError
 from studies.record import COORDINATOR
-from studies.storage.bulk import read_trials
+from studies.storage.bulk import read_trial, read_trials
 from studies.storage.errors import explain, passes, redact
 from studies.storage.gathering import Gathering, GatheringStorage
 
@@ -183,11 +183,18 @@ class RetryingStorage(GatheringStorage):
         included_trial_ids: set[int],
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
-        self.get_study_directions(study_id)  # there must be such a study
-
         def attempt() -> list[FrozenTrial]:
             with self.engine.connect() as connection:
                 return read_trials(connection, study_id, states, included_trial_ids, trial_id_greater_than)
+
+        return self.retried(attempt)
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Read a trial; see `optuna.storages.BaseStorage`."""
+
+        def attempt() -> FrozenTrial:
+            with self.engine.connect() as connection:
+                return read_trial(connection, trial_id)
 
         return self.retried(attempt)
 
@@ -218,7 +225,7 @@ class RetryingStorage(GatheringStorage):
                 return super(RetryingStorage, self).set_trial_state_values(trial_id, state, values)
             except UpdateFinishedTrialError:
                 if attempts > 1:  # the attempt whose answer was lost may have succeeded
-                    stored = super(RetryingStorage, self).get_trial(trial_id)
+                    stored = self.get_trial(trial_id)
                     if stored.state == state and stored.values == (None if values is None else list(values)):
                         return True
                 raise
@@ -269,7 +276,6 @@ for _name in (
     "get_trial_system_attrs",
     "get_trial_param",
     "get_trial_id_from_study_id_trial_number",
-    "get_trial",
     "set_trial_intermediate_value",
     "set_trial_user_attr",
     "set_trial_system_attr",
