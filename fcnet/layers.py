@@ -287,6 +287,3 @@ class ReLU:
     def backward(self, gradient: Array) -> Array:
         """Zero the gradient, shape (n, m), where the input was not positive, in place."""
         return np.multiply(gradient, self._out > 0, out=gradient)
-
-    def step(self, learning_rate: float, momentum: float, weight_decay: float) -> None:
-        """Do nothing: there are no parameters."""

@@ -52,9 +52,6 @@ class SigmoidCrossEntropy:
         gradient *= 1.0 / gradient.size
         return gradient
 
-    def step(self, learning_rate: float, momentum: float, weight_decay: float) -> None:
-        """Do nothing: there are no parameters."""
-
 
 class SoftmaxCrossEntropy:
     """Softmax cross-entropy of K > 2 columns of logits, the mean over rows, in nats."""
@@ -90,9 +87,6 @@ class SoftmaxCrossEntropy:
         gradient -= targets
         gradient *= 1.0 / len(gradient)
         return gradient
-
-    def step(self, learning_rate: float, momentum: float, weight_decay: float) -> None:
-        """Do nothing: there are no parameters."""
 
 
 def kind_of(n_classes: int) -> Kind:

@@ -39,7 +39,8 @@ def effective_rows(metric: Metric, labels: Classes) -> int:
         return len(labels)
     counts = np.bincount(labels)
     counts = counts[counts > 0]
-    return max(1, int(len(counts) ** 2 / np.sum(1.0 / counts)))
+    rows = len(counts) ** 2 / np.sum(1.0 / counts)
+    return max(1, int(rows + 1e-9))  # of equal classes it is n, but for rounding
 
 
 def confusion(predicted: Classes, labels: Classes, n_classes: int) -> NDArray[np.int64]:

@@ -20,6 +20,7 @@ from fcnet.scores import score
 
 # Rows between two looks at whether the logits are still finite.
 _ROWS_PER_CHECK = 1024
+_ROWS_AFTERWARDS = 256  # that are looked at after an epoch without validation
 
 
 class Training:
@@ -119,7 +120,7 @@ class Training:
             with np.errstate(over="ignore", invalid="ignore"):
                 train_loss, train_accuracy = self._run_epoch(epoch)
                 self._network.fold()
-                validation_loss, validation_accuracy, balanced = self._evaluate(self._validation)
+                validation_loss, validation_accuracy, balanced = self._evaluate(epoch)
                 objective = train_loss + self.hyperparameters.weight_decay * self._network.penalty
             yield EpochMetrics(
                 epoch=epoch,
@@ -152,8 +153,7 @@ class Training:
             network.backward(self._loss.gradient(out, targets[start:stop]))
             network.step(rate, h.momentum, h.weight_decay)
             if stop - checked >= _ROWS_PER_CHECK or stop == n:
-                if not np.isfinite(logits[checked:stop]).all():
-                    raise Diverged(f"the training diverged in epoch {epoch}: its logits are no longer finite")
+                _refuse_infinite(logits[checked:stop], epoch)
                 checked = stop
                 self._check()
         return self._loss.forward(logits, targets), score("accuracy", decide(logits), labels)
@@ -166,16 +166,24 @@ class Training:
         turn = math.pi / (steps * self.epochs)
         return [0.5 * h.learning_rate * (1.0 + math.cos(turn * (epoch * steps + i))) for i in range(steps)]
 
-    def _evaluate(self, part: Part | None) -> tuple[float, float, float]:
-        if part is None:
+    def _evaluate(self, epoch: int) -> tuple[float, float, float]:
+        part = self._validation
+        if part is None:  # the epoch's last steps are seen by none of its own logits
+            _refuse_infinite(self._network.logits(self._x[:_ROWS_AFTERWARDS]), epoch)
             return np.nan, np.nan, np.nan
         logits, labels = self._network.logits(part.x), part.labels
+        _refuse_infinite(logits, epoch)
         loss, predicted = self._loss.forward(logits, self._targets(labels)), decide(logits)
         self.right = predicted == labels
         return loss, score("accuracy", predicted, labels), score("balanced_accuracy", predicted, labels)
 
     def _targets(self, labels: NDArray[np.integer[Any]]) -> Array:
         return encode_targets(labels, self._network.n_classes, self.dtype)
+
+
+def _refuse_infinite(logits: Array, epoch: int) -> None:
+    if not np.isfinite(logits).all():
+        raise Diverged(f"the training diverged in epoch {epoch}: its logits are no longer finite")
 
 
 def _inputs(

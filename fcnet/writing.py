@@ -1,9 +1,10 @@
 """Files that appear whole or not at all, whatever happens to the process or the power."""
 
 import contextlib
+import glob
 import os
+import secrets
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -25,17 +26,16 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        drop_abandoned(path.parent, f".{path.name}.*")
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        drop_abandoned(path.parent, f".{glob.escape(path.name)}.*.draft")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)  # noqa: PTH101
-            os.replace(temporary, path)  # noqa: PTH105
+            temporary.replace(path)
         except BaseException:
-            os.unlink(temporary)  # noqa: PTH108
+            temporary.unlink(missing_ok=True)
             raise
         flush_folder(path.parent)
     except OSError as error:

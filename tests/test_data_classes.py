@@ -34,6 +34,10 @@ def test_scores_by_hand():
     assert effective_rows("balanced_accuracy", labels) == int(4 / (1 / 4 + 1 / 2))
     equal = np.arange(300) % 3
     assert effective_rows("balanced_accuracy", equal) == 300
+    for k in (2, 3, 7, 11):  # reciprocals are rounded
+        assert all(
+            effective_rows("balanced_accuracy", np.repeat(np.arange(k), n)) == k * n for n in range(1, 300)
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)

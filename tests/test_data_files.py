@@ -48,6 +48,16 @@ def test_assignment_images_are_colour_planes() -> None:
     assert read(python2_pickle(arrays((3072,)))).image_shape == (3, 32, 32)
 
 
+@pytest.mark.parametrize("writer", [npz, python2_pickle])
+def test_the_images_to_predict_are_the_test_part_or_all(writer: Callable[[Arrays], bytes]) -> None:
+    content = arrays()
+    for chosen in ("test_data", "train_data"):
+        found = files.read_images(io.BytesIO(writer(content)), "some.file")
+        np.testing.assert_array_equal(found, content.pop(chosen))
+    with pytest.raises(UserError, match=r"some\.file holds no images; save them as"):
+        files.read_images(io.BytesIO(writer(content)), "some.file")
+
+
 def _changed(**entries: Any) -> Arrays:
     return arrays() | entries
 
@@ -66,6 +76,10 @@ BAD = {
     "half label": (_with_value("train_labels", 0.5), "train_labels in some.file holds 0.5"),
     "NaN pixel": (_with_value("train_data", np.nan), "train_data in some.file holds NaN"),
     "infinite pixel": (_with_value("test_data", np.inf), "test_data in some.file holds NaN"),
+    "the integer without a size": (
+        _changed(test_data=np.full_like(arrays()["test_data"], np.iinfo(np.int64).min, dtype=np.int64)),
+        "test_data in some.file holds NaN, infinite or huge",
+    ),
     "huge pixel": (_with_value("test_data", -1e30), "test_data in some.file holds NaN"),
     "one class": (
         _changed(train_labels=np.zeros(20, int)),

@@ -78,6 +78,11 @@ def test_every_form_gives_the_same_data(delimiter):
         assert read(arrow_bytes(table, row_group_size=7)).fingerprint == expected.fingerprint
 
 
+def test_empty_lines_in_front_of_the_names_are_no_rows():
+    assert read("\n\r\n" + text()).fingerprint == read(text()).fingerprint
+    assert read("\n\n" + text(header=None)).fingerprint == read(text(header=None)).fingerprint
+
+
 def test_another_column_holds_the_classes():
     data = read(text(), Reading(label="colour"))
     assert data.class_names == ("green", "red")
@@ -147,6 +152,15 @@ BAD = {
         "holds timestamp[ms]: turn it into numbers or words",
     ),
     "cut Parquet": (arrow_bytes(columns())[:-9], "is no readable table"),
+    "a text for a label": (
+        text([[str(i), "abc" * 400] for i in range(40)] + [["1", "b"]], ["size", "note"]),
+        "the column note in fruit.csv holds 2 different labels, the longest of 1,200 letters: at most",
+    ),
+    "a label for each row": (
+        text([[str(i), f"label {i}"] for i in range(1200)], ["size", "note"]),
+        "the column note in fruit.csv holds 1,200 different labels, the longest of 10 letters: at most 1,000",
+    ),
+    "no names": (text(header=["", "", "", ""]), "fruit.csv has no column with a name: give its columns"),
     "one column": (arrow_bytes({"kind": ["x", "y"] * 9}), "has no column besides kind"),
 }
 
@@ -201,6 +215,13 @@ def test_the_form_turns_other_tables_of_that_kind_into_the_same_rows(tmp_path):
     new.write_text("weight,colour\n3,red\n")
     with pytest.raises(UserError, match=r"new\.csv lacks size: the model needs every column"):
         load_unseen(str(new), form, say=print)
+    none = r"new\.\w+ has none of the columns that the model needs: colour, size, weight$"
+    new.write_text("2.5,red,3\n")
+    with pytest.raises(UserError, match=none):
+        load_unseen(str(new), form, say=print)
+    (tmp_path / "new.parquet").write_bytes(arrow_bytes({"other": [1.0]}))
+    with pytest.raises(UserError, match=none):
+        load_unseen(str(tmp_path / "new.parquet"), form, say=print)
     new.write_text("size,weight,colour\nlarge,3,red\n")
     with pytest.raises(
         UserError, match=r"the column size of new\.csv holds words, but the model was trained on nu"

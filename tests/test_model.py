@@ -232,17 +232,27 @@ def test_a_file_is_flushed_before_it_has_its_name_and_its_name_after(tmp_path, m
     monkeypatch.setattr("os.fsync", lambda handle: flushed.append(path.exists()) or real(handle))
     write_whole(path, b"first")
     assert flushed == [False, True]
-    assert path.stat().st_mode & 0o777 == 0o644  # others can read it
+
+
+def test_who_may_read_a_file_is_what_the_user_asked_for(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "model", b"content")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model").stat().st_mode & 0o777 == 0o640
 
 
 def test_the_temporary_file_of_a_living_writer_stays_and_that_of_a_dead_one_goes(tmp_path):
-    living, dead = tmp_path / ".model.living", tmp_path / ".model.dead"
-    for file in (living, dead):
-        file.write_bytes(b"half")
+    living, dead = tmp_path / ".model.living.draft", tmp_path / ".model.dead.draft"
+    others = tmp_path / ".model.swp", tmp_path / ".model.bak.draft.txt"  # of an editor, say
     an_hour_ago = time.time() - 3601
-    os.utime(dead, (an_hour_ago, an_hour_ago))
+    for file in (living, dead, *others):
+        file.write_bytes(b"half")
+        if file != living:
+            os.utime(file, (an_hour_ago, an_hour_ago))
     write_whole(tmp_path / "model", b"whole")
-    assert sorted(file.name for file in tmp_path.iterdir()) == [".model.living", "model"]
+    assert set(tmp_path.iterdir()) == {living, *others, tmp_path / "model"}
 
 
 @pytest.mark.parametrize("fingerprint", ["f" * n for n in range(60, 68)])

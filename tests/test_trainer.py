@@ -1,7 +1,9 @@
 """The network and its training against an independent implementation, and the promises of the stream."""
 
+import contextlib
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -189,6 +191,25 @@ def test_divergence_ends_the_training_at_once_and_silently():
     finite = [ok for _, ok in seen]
     after = sum(rows for rows, _ in seen[finite.index(False) :])
     assert after <= 1024 + 16  # rows between two looks, and a batch
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_a_divergence_in_the_last_step_of_all_is_noticed(judged):
+    split = make_split(n_train=64)
+    h = Hyperparameters(learning_rate=10.0, weight_decay=5.0, batch_size=64)
+    with np.errstate(all="ignore"):
+        epochs = next(n for n in range(1, 30) if not finite_after(split, h, n))
+        training = Training(split if judged else replace(split, validation=None), h, epochs=epochs, seed=0)
+        with pytest.raises(Diverged, match=f"diverged in epoch {epochs - 1}"):
+            list(training)
+
+
+def finite_after(split, h, epochs):
+    """Tell whether the logits are finite after so many epochs: a training's own are from before each step."""
+    training = Training(split, h, epochs=epochs, seed=0)
+    with contextlib.suppress(Diverged):
+        list(training)
+    return bool(np.isfinite(training.network.logits(split.train.x)).all())
 
 
 def test_a_seed_gives_the_same_bits_and_another_seed_others():

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from tqdm import tqdm
 
-from fcnet.data.form import Cells
+from fcnet.data.form import Cells, listed
 from fcnet.errors import UserError
 
 MAX_CELLS = 1 << 28  # as float32 they are 1 GiB
@@ -79,16 +79,17 @@ def _text(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[str]
     import pyarrow
     from pyarrow import csv as arrow_csv
 
-    delimiter, first = _first_line(file, name)
+    delimiter, blank, first = _first_line(file, name)
     if any(_is_number(cell) for cell in first):
-        names, skip = [str(i) for i in range(1, len(first) + 1)], 0
+        names, skip = [str(i) for i in range(1, len(first) + 1)], blank
         notices.append(
             f"{name} begins with numbers, not with names: its columns are called 1 to {len(first)}."
         )
     else:
-        names, skip = first, 1
+        names, skip = first, blank + 1
     _refuse_twins([column for column in names if column], name)
     kept = [column for column in names if column and (wanted is None or column in wanted)]
+    _refuse_none(kept, wanted, name)
     if wanted is None and len(kept) < len(names):
         notices.append(f"{name} has a column without a name, such as numbers of rows: it is left out.")
     names = [column or f"\0{i}" for i, column in enumerate(names)]
@@ -111,8 +112,17 @@ def _text(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[str]
     return pyarrow.Table.from_batches(batches, reader.schema)
 
 
-def _first_line(file: BinaryIO, name: str) -> tuple[str, list[str]]:
-    """Return what separates columns, and the first line's cells."""
+def _refuse_none(kept: list[str], wanted: set[str] | None, name: str) -> None:
+    if not kept and wanted is None:
+        raise UserError(f"{name} has no column with a name: give its columns names in the first line")
+    if not kept:
+        raise UserError(
+            f"{name} has none of the columns that the model needs: {listed(sorted(wanted or ()))}"
+        )
+
+
+def _first_line(file: BinaryIO, name: str) -> tuple[str, int, list[str]]:
+    """Return what separates columns, the number of empty lines in front, and the first other line's cells."""
     start = file.read(1 << 20)
     file.seek(0)
     try:
@@ -124,17 +134,17 @@ def _first_line(file: BinaryIO, name: str) -> tuple[str, list[str]]:
     for delimiter in ",\t;|":
         try:
             rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-            row = next((row for row in rows if row), [])
+            blank, row = next(((i, row) for i, row in enumerate(rows) if row), (0, []))
         except csv.Error as error:
             raise UserError(f"{name} is no readable table ({error}): save it again") from error
         if len(row) > len(best):
-            chosen, best = delimiter, row
+            chosen, before, best = delimiter, blank, row
     if len(best) < 2:
         raise UserError(
             f"{name} is text without columns: name a table with commas, tabs or semicolons, an .npz archive"
             " or a pickle"
         )
-    return chosen, [_one_line(cell) for cell in best]
+    return chosen, before, [_one_line(cell) for cell in best]
 
 
 def _parquet(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[str]) -> Any:
@@ -149,6 +159,7 @@ def _parquet(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[s
         for column in schema.names
         if not column.startswith("__index_level_") and (wanted is None or _one_line(column) in wanted)
     ]
+    _refuse_none(kept, wanted, name)
     sizes = [about.row_group(i).total_byte_size for i in range(about.num_row_groups)]
     if sum(sizes) > MAX_CELLS * 4 or about.num_rows * len(kept) > MAX_CELLS:
         raise _too_large(name)
@@ -159,7 +170,7 @@ def _parquet(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[s
     # A dictionary of words takes as much memory as the file does, whatever the number of rows.
     opened = parquet.ParquetFile(file, memory_map=False, read_dictionary=words)
     batches = list(
-        _bounded(opened.iter_batches(columns=kept, use_threads=False), name, len(kept), about.num_rows)
+        _bounded(opened.iter_batches(columns=kept, use_threads=False), name, len(kept), sum(sizes))
     )
     if not batches:
         return schema.empty_table().select(kept)
@@ -167,7 +178,7 @@ def _parquet(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[s
 
 
 def _bounded(batches: Iterable[Any], name: str, n_columns: int, total: int) -> Iterator[Any]:
-    """Pass batches on until they are too many; a bar is shown above two seconds."""
+    """Pass batches, `total` bytes in all, on until they are too many; a bar is shown above two seconds."""
     n = 0
     with tqdm(total=total, desc=f"reading {name}", unit="", unit_scale=True, delay=2, leave=False) as bar:
         for batch in batches:

@@ -117,7 +117,7 @@ def as_rows(images: NDArray[Any], what: str) -> Rows:
     if rows.dtype.kind not in "biuf":
         raise ValueError(f"{what} holds {rows.dtype}, but it must hold plain numbers")
     # NaN fails the comparison too
-    if not (np.abs(rows).max() <= _LARGEST_VALUE):
+    if not (rows.max() <= _LARGEST_VALUE and rows.min() >= -_LARGEST_VALUE):
         raise ValueError(f"{what} holds NaN, infinite or huge values; every value must be below 1e15 in size")
     return rows.astype(np.float32)
 

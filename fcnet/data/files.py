@@ -29,7 +29,7 @@ _DEVELOPMENT = (
 )
 _TEST = (("test_data", "test_labels"), ("test_images", "test_labels"), ("x_test", "y_test"))
 _PARTS = {"development": _DEVELOPMENT, "test": _TEST}
-_TO_PREDICT = ("images", *(images for images, _ in _TEST), "x", "data")
+_TO_PREDICT = ("images", *(images for images, _ in (*_TEST, *_DEVELOPMENT)))
 
 
 def load(source: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
@@ -102,14 +102,15 @@ def read_images(file: BinaryIO, name: str) -> NDArray[Any]:
             raise UserError(
                 f"{name} is a damaged .npy file ({type(error).__name__}); save it again with numpy.save"
             ) from error
-    elif magic.startswith(b"PK"):
-        found = _read_npz(file, name, lambda present: _first(present, _TO_PREDICT))
+    elif magic.startswith((b"PK", b"\x80")):
+        if magic.startswith(b"PK"):
+            found = _read_npz(file, name, lambda present: _first(present, _TO_PREDICT))
+        else:
+            arrays = _read_pickle(file, name)
+            found = {key: arrays[key] for key in _first(arrays, _TO_PREDICT)}
         if not found:
             raise UserError(f"{name} holds no images; save them as numpy.savez(FILE, images=...)")
         (images,) = found.values()
-    elif magic.startswith(b"\x80"):
-        arrays = _read_pickle(file, name)
-        images = next((arrays[key] for key in _first(arrays, _TO_PREDICT)), np.empty(0))
     else:
         raise UserError(f"{name} is neither an .npy nor an .npz file; save images with numpy.save")
     if images.ndim < 2 or 0 in images.shape:

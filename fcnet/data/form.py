@@ -94,7 +94,7 @@ class TableForm(Struct, frozen=True, tag="table"):
         absent = [column.name for column in self.columns if column.name not in cells]
         if absent:
             raise UserError(
-                f"{source} lacks {_listed(absent)}: the model needs every column that it was trained on"
+                f"{source} lacks {listed(absent)}: the model needs every column that it was trained on"
             )
         if not self.impute:
             refuse_missing({column.name: cells[column.name] for column in self.columns}, source)
@@ -188,10 +188,11 @@ def refuse_missing(cells: Mapping[str, Cells], source: str) -> None:
     """
     found = {name: cell.missing for name, cell in cells.items() if cell.missing}
     if found:
-        counts = _listed([f"{name} {n:,}" for name, n in sorted(found.items(), key=lambda item: -item[1])])
+        counts = listed([f"{name} {n:,}" for name, n in sorted(found.items(), key=lambda item: -item[1])])
         raise UserError(f"{source} has missing values ({counts}): fill them in, or say --impute median")
 
 
-def _listed(names: Sequence[str], at_most: int = 10) -> str:
-    more = len(names) - at_most
-    return ", ".join(names[:at_most]) + (f" and {more} more" if more > 0 else "")
+def listed(names: Sequence[str]) -> str:
+    """Return names as words, the first ten of them."""
+    more = len(names) - 10
+    return ", ".join(names[:10]) + (f" and {more} more" if more > 0 else "")

@@ -11,11 +11,12 @@ from fcnet.data.checks import MAX_FEATURES, as_rows
 from fcnet.data.dataset import Dataset
 from fcnet.data.form import Cells, TableForm, fit, refuse_missing
 from fcnet.data.holdout import test_rows
-from fcnet.data.labels import encode
+from fcnet.data.labels import MAX_CLASSES, encode
 from fcnet.data.reading import Reading, set_aside
 from fcnet.errors import UsageError, UserError
 
 MAX_WORDS = 1_000  # of a column
+MAX_LETTERS = 1_000  # of a label: an array of text takes the longest one's memory for each
 
 
 def read(file: BinaryIO, name: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
@@ -53,7 +54,7 @@ def read(file: BinaryIO, name: str, reading: Reading, say: Callable[[str], None]
         )
     what = (f"the columns of {name}", f"the column {label}")
     try:
-        class_names, (codes,) = encode([_labels(table.cells[label])], what[1:], name)
+        class_names, codes = _classes(table.cells[label], what[1], name)
         is_test = test_rows(codes, class_names, name)
         form = fit(cells, ~is_test, impute=reading.impute is not None)
         _bound(form, table, name)
@@ -101,8 +102,19 @@ def _label(table: Table, reading: Reading, name: str, say: Callable[[str], None]
     return reading.label
 
 
-def _labels(cell: Cells) -> NDArray[Any]:
-    return cell.values if cell.values is not None else np.array(cell.words)[cell.codes]
+def _classes(cell: Cells, what: str, name: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Return the names of the classes and each row's class."""
+    if cell.values is not None:
+        class_names, (codes,) = encode([cell.values], [what], name)
+        return class_names, codes
+    if len(cell.words) > MAX_CLASSES or max(map(len, cell.words)) > MAX_LETTERS:
+        raise ValueError(
+            f"{what} in {name} holds {len(cell.words):,} different labels, the longest of"
+            f" {max(map(len, cell.words)):,} letters: at most {MAX_CLASSES:,} classes with names of"
+            f" {MAX_LETTERS:,} letters are told apart; --label COLUMN names another column"
+        )
+    class_names, (code_of_word,) = encode([np.array(cell.words)], [what], name)
+    return class_names, code_of_word[cell.codes]
 
 
 def _bound(form: TableForm, table: Table, name: str) -> None:

@@ -1,6 +1,7 @@
 """SQLite: a database file that appears complete, and is opened with care."""
 
 import contextlib
+import glob
 import json
 import os
 import secrets
@@ -29,7 +30,7 @@ def connect_sqlite(parsed: URL, *, create: bool, say: Callable[[str], None]) -> 
     """Open a SQLite file; see `studies.storage.database.connect`."""
     path = Path(str(parsed.database))
     if create:
-        drop_abandoned(path.parent, f".{path.name}.*.new*")
+        drop_abandoned(path.parent, f".{glob.escape(path.name)}.*.new*")
     if not path.exists():
         if not create:
             raise UserError(f"there is no database {path} here: make one with {program.command()}")
