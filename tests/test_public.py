@@ -121,7 +121,7 @@ def test_a_sweep_and_the_experiments_have_a_figure_and_other_studies_say_that_th
     assert list(figures) == ["effects", "history", "learning_curves"]
     assert "complete trials" in figures["effects"].layout.title.text
     studies.report(url, backend=InProcess(), **options)
-    with pytest.raises(UserError, match="has no figures of its own: name the searched one"):
+    with pytest.raises(UserError, match="is no search: name one with --study NAME"):
         studies.figures(studies.open_study(url, "sweep-report"))
 
 

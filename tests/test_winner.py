@@ -6,6 +6,7 @@ from dataclasses import replace
 import optuna
 import pytest
 
+from studies.commands.main import main
 from studies.experiments import ledger
 from studies.experiments.results import noise_of, scores_of_trial, summarise, winner_of
 from studies.views.sentences import flattery_sentence, noise_sentence, score_rows
@@ -86,7 +87,7 @@ def test_repeats_within_a_sweep_measure_noise_too(world):
     assert noise_of(study.get_trials()) == pytest.approx(0.02 / 2**0.5)
 
 
-def test_the_commands_confirm_best_and_train_agree(sweep, images):
+def test_the_commands_confirm_best_and_train_agree(sweep, images, tmp_path, monkeypatch, capsys):
     sweep("--trials", 3, "--data", images, "--epochs", 2, "--workers", 1, "--pruner", "none")
     out = sweep("confirm", "--top", 2, "--seeds", 2, "--workers", 2, "--format", "json")
     found = json.loads(out.stdout)
@@ -102,6 +103,13 @@ def test_the_commands_confirm_best_and_train_agree(sweep, images):
     ensemble = scores["ensemble"]
     assert ensemble["mean"] == trained["ensemble_accuracy"]
     assert [ensemble["low"], ensemble["high"]] == trained["ensemble_interval"]
+    monkeypatch.chdir(tmp_path)
+    for part in ("sweep-confirm", f"sweep-train-{found['winner']}"):
+        for command in ("best", "confirm", "train"):  # the test set is opened on the search's record alone
+            assert main([command, "--study", part]) == 1
+            assert "belong to another one: name the searched one, --study sweep\n" in capsys.readouterr().err
+    assert main(["train", "--seeds", "1001"]) == 2
+    assert "1,001 seeds are too many: at most 1,000 become one model\n" in capsys.readouterr().err
     for kind in ("search", "confirmed", "test"):
         assert (
             scores[kind]["low"] < scores[kind]["mean"] < scores[kind]["high"] or scores[kind]["mean"] == 1.0

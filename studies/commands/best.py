@@ -20,7 +20,11 @@ class Options(StudyOptions, FormatOptions):
 
 def run(options: Options) -> int:
     """Run the command."""
-    show(options.open(), options)
+    from studies.experiments.results import require_search
+
+    study = options.open()
+    require_search(study)
+    show(study, options)
     return 0
 
 

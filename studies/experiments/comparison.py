@@ -97,8 +97,7 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
         If one was not made by this program, or somebody changed what it keeps.
     """
     for study in studies:
-        record.read(study)
-        if not record.is_search(study.user_attrs, study._storage.get_study_system_attrs(study._study_id)):
+        if not record.read(study).facts.is_search:
             raise UsageError(f"the study {study.study_name!r} is no search: name two searches with --study")
     first, second = (_side(study, name) for study, name in zip(studies, _names(studies), strict=True))
     return Comparison((first, second), _judge(studies, (first, second)))

@@ -24,7 +24,7 @@ from studies.choices import TOP
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.choosing import choose
 from studies.experiments.folds import fold_wish, key_of, mask_of, runs_name, wanted
-from studies.experiments.results import baseline_trial, require_best
+from studies.experiments.results import baseline_trial, require_best, require_search
 from studies.record import CONFIRMATION, Candidate, Confirmation, Source
 from studies.space import Space
 
@@ -69,12 +69,8 @@ class Confirm(Experiment[Confirmation]):
     def __init__(
         self, study: Study, dataset: Dataset, source: Source, *, top: int = TOP, n_seeds: int = 5
     ) -> None:
-        facts = record.read(study).facts
-        if facts.confirms is not None:
-            raise UserError(
-                f"the study {study.study_name!r} holds confirmation runs itself:"
-                f" name the searched one, --study {facts.confirms}"
-            )
+        kept = require_search(study)
+        facts = kept.facts
         require_best(study)
         self.chosen = choose(study.get_trials(deepcopy=False), top, facts.space)
         self.top = top
@@ -82,7 +78,7 @@ class Confirm(Experiment[Confirmation]):
         self.seeds, self.parents = confirmation_seeds(n_seeds), (study,)
         # The r-th set of candidates may spend 1 / (r (r + 1)) of the chance of a false farewell: 1 in all.
         names = self._names()
-        before = [] if (kept := record.read(study).confirmation) is None else kept.looks
+        before = [] if kept.confirmation is None else kept.confirmation.looks
         sets = list(dict.fromkeys([str(look).partition(" of ")[2] for look in before] + [names]))
         self._share = (sets.index(names) + 1) * (sets.index(names) + 2)
         self._judging = threading.Lock()

@@ -158,6 +158,25 @@ def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     return max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
 
 
+def require_search(study: Study) -> Kept:
+    """Return what a search keeps.
+
+    Raises
+    ------
+    UserError
+        If the study is none: its trainings belong to another study, or to an experiment.
+    """
+    kept = record.read(study)
+    if (whole := kept.facts.confirms or kept.facts.trains) is not None:
+        raise UserError(
+            f"the study {study.study_name!r} holds trainings that belong to another one: name the searched"
+            f" one, --study {whole}"
+        )
+    if not kept.facts.is_search:
+        raise UserError(f"the study {study.study_name!r} is no search: name one with --study NAME")
+    return kept
+
+
 def require_best(study: Study) -> FrozenTrial:
     """Return the best trial of a study.
 

@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.data import Dataset
-from fcnet.errors import UserError
+from fcnet.errors import UsageError, UserError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.losses import decide
 from fcnet.metrics import EpochMetrics, Metric
@@ -25,12 +25,13 @@ from studies.analysis.scores import proportion_interval
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments import ledger
 from studies.experiments.report import diverged, require_all
-from studies.experiments.results import require_trial
+from studies.experiments.results import require_search, require_trial
 from studies.record import FINAL, Accuracies, Final, Source, Wish
 
 MOST_CLASSES_SHOWN = 50
 """Of more classes no confusion matrix is kept."""
 
+MOST_SEEDS = 1_000
 _FINAL_STREAM = 0xF1  # keeps the final seeds apart from those of the search and of the confirmation
 
 
@@ -39,10 +40,15 @@ def study_name(base: str, trial: int) -> str:
     return f"{base}-train-{trial}"
 
 
+@cache
+def _seeds() -> tuple[int, ...]:
+    state = np.random.SeedSequence([0, _FINAL_STREAM], spawn_key=(_FINAL_STREAM,)).generate_state(MOST_SEEDS)
+    return tuple(map(int, state))
+
+
 def final_seeds(n: int) -> list[int]:
     """Return the seeds of the final trainings: fresh ones, that no trial of a sweep has."""
-    state = np.random.SeedSequence([0, _FINAL_STREAM], spawn_key=(_FINAL_STREAM,)).generate_state(n)
-    return [int(value) for value in state]
+    return list(_seeds()[:n])
 
 
 class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
@@ -67,7 +73,8 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
     Raises
     ------
     UserError
-        If there is no such trial, or the folder cannot be written.
+        If the study is no search or has no such trial, more than `MOST_SEEDS` seeds are asked for, or the
+        folder cannot be written.
     """
 
     title = "The final training"
@@ -75,17 +82,17 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
     def __init__(
         self, study: Study, trial: int, dataset: Dataset, source: Source, *, n_seeds: int = 5, folder: Path
     ) -> None:
+        facts = require_search(study).facts
         self.trial = require_trial(study, trial)
-        facts = msgspec.structs.replace(
-            record.read(study).facts, protocol="final", trains=study.study_name, confirms=None
-        )
         super().__init__(
             study_name(study.study_name, trial),
-            facts,
+            msgspec.structs.replace(facts, protocol="final", trains=study.study_name),
             dataset,
             source,
             self.trial.distributions,  # type: ignore[arg-type]  # of the search's own space
         )
+        if n_seeds > MOST_SEEDS:
+            raise UsageError(f"{n_seeds:,} seeds are too many: at most {MOST_SEEDS:,} become one model")
         self.folder, self.seeds, self.parents = folder, final_seeds(n_seeds), (study,)
         make_writable(folder)  # before any work is done, and before the test set is opened
 
@@ -99,7 +106,7 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
         return self._file(wish.seed or 0)
 
     def _file(self, seed: int) -> Path:
-        return self.folder / f"model-seed{final_seeds(1000).index(seed) + 1}.safetensors"
+        return self.folder / f"model-seed{_seeds().index(seed) + 1}.safetensors"
 
     def enqueue(self, trials: Sequence[FrozenTrial]) -> Sequence[Wanted]:
         """Want every seed whose training the study does not hold, or whose network is not in the folder."""

@@ -3,10 +3,9 @@
 from optuna.study import Study
 from plotly.graph_objects import Figure
 
-from fcnet.errors import UserError
 from studies import record
 from studies.experiments.overview import effects_of
-from studies.experiments.results import best_trial, summarise
+from studies.experiments.results import best_trial, require_search, summarise
 from studies.record import ONE_FACTOR
 from studies.views.figures.curves import learning_curves_figure
 from studies.views.figures.history import history_figure
@@ -37,8 +36,7 @@ def figures(study: Study) -> dict[str, Figure]:
         from studies.views.figures.one_factor import controlled_figure
 
         return {"effects": controlled_figure(findings(study).info)}
-    if not facts.is_search:
-        raise UserError(f"the study {study.study_name!r} has no figures of its own: name the searched one")
+    require_search(study)
     summary, trials = summarise(study), study.get_trials(deepcopy=False)
     info = effects_of(summary, trials, facts.space)
     found = {"effects": panels_figure(info), "history": history_figure(info.progress)}
