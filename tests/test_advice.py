@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 
 from studies.analysis.advice import edges, outlook, selection_bias
 from studies.analysis.axis import Axis
-from studies.ranges import narrowed
+from studies.ranges import contains, describe, narrowed
 from studies.samplers import make_pruner
 from studies.space import DEFAULT_SPACE, axes
 
@@ -205,3 +205,26 @@ def test_a_wider_range_stops_at_the_natural_limit() -> None:
     axis = {"momentum": Axis(0.1, 0.9, log=False, whole=False, least=0.0, most=1.0)}
     assert [edge.wider for edge in edges({"momentum": 0.1}, axis)] == ["0:0.9"]
     assert [edge.wider for edge in edges({"momentum": 0.9}, axis)] == ["0.1:0.95"]
+
+
+@pytest.mark.parametrize(
+    ("name", "distribution", "value", "wider"),
+    [
+        ("n_layers", IntDistribution(3, 4), 4, "3:5"),  # half of a width of one is a layer too
+        ("n_layers", IntDistribution(2, 3), 2, "1:3"),
+        (
+            "momentum",
+            FloatDistribution(0.9, 0.9995),
+            0.9995,
+            "0.9:0.99975",
+        ),  # three digits would be the limit
+        ("momentum", FloatDistribution(0.85, 0.9124), 0.85, "0.819:0.9124"),  # the other end stays what it is
+        ("weight_decay", FloatDistribution(2e-6, 2.00001e-6, log=True), 2.00001e-6, "2e-06:8e-06"),
+    ],
+)
+def test_the_advised_range_holds_the_old_one_and_more(name, distribution, value, wider):
+    (edge,) = edges({name: value}, axes({name: distribution}))
+    assert edge.wider == wider
+    was, now = describe({name: distribution}), describe(narrowed([f"{name}={wider}"]))
+    assert contains({name: now[name]}, was)
+    assert not contains(was, {name: now[name]})

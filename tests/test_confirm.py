@@ -4,6 +4,7 @@ import contextlib
 import json
 import sqlite3
 
+import msgspec
 import numpy as np
 import optuna
 import pytest
@@ -22,7 +23,7 @@ from studies.experiments.choosing import choose
 from studies.experiments.confirm import confirmation_seeds, runs_name
 from studies.experiments.results import winner_of
 from studies.experiments.train import final_seeds
-from studies.record import attributes, read, trained
+from studies.record import CONFIRMATION, attributes, read, trained, write
 from studies.storage.database import connect
 from studies.storage.study import load_study
 from studies.views.words import roughly
@@ -135,7 +136,7 @@ def test_a_training_that_broke_among_good_ones_is_no_candidate():
             0.001,
             4,
             " beats trial 3 ",
-            "trial 4 beats trial 3 and every other candidate (p =",
+            "Trial 4 beats trial 3 and every other candidate (p =",
         ),
         ({4: 0.84, 3: 0.84, 0: 0.84}, 0.001, 5, " tie ", "tie within 0.8 points: any is fine"),
         ({4: 0.85, 3: 0.84, 0: 0.83}, 0.005, 2, "Not enough trainings", "more of each would tell"),
@@ -268,10 +269,18 @@ def test_candidates_that_all_diverge_are_told(world):
     assert "confirmation" not in attributes(world.study)
 
 
+@pytest.mark.parametrize("changed", ["winner", "cheapest"])
+def test_a_trial_that_is_not_there_is_no_result(world, changed):
+    found, _ = world.confirm({4: 0.84, 3: 0.84, 0: 0.84}, n_seeds=2)
+    write(world.study, CONFIRMATION, msgspec.structs.replace(found, **{changed: 99}))
+    with pytest.raises(UserError, match="the attribute 'confirmation' of the study 'sweep' is not as this"):
+        read(world.study)
+
+
 def test_a_study_of_confirmation_runs_is_not_confirmed_itself(world):
     world.confirm({4: 0.84, 3: 0.84, 0: 0.84}, n_seeds=2)
     runs = load_study(connect(world.url, create=False), runs_name("sweep"))
-    with pytest.raises(UserError, match="confirmation runs itself: name the searched one, --study sweep"):
+    with pytest.raises(UserError, match="belong to another one: name the searched one, --study sweep"):
         confirm(runs, backend=InProcess())
 
 

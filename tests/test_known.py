@@ -206,8 +206,14 @@ def test_a_rehearsal_counts_what_is_there_and_refuses_what_a_sweep_would(sweep_o
     assert "Finished trials that are there: 4 of 7\n" in capsys.readouterr().out
     assert main([*options, "--dry-run", "--epochs", "3"]) == 1
     assert "was started with epochs 2, not 3" in capsys.readouterr().err
-    assert main([*options, "--dry-run", "--study", "new", "--from", "sweep"]) == 0
+    other = [*options, "--dry-run", "--study", "new", "--from", "sweep"]
+    assert main(other) == 0
     assert "Finished trials that are there: 4 of 100\n" in capsys.readouterr().out
+    sweep_of(study="new", trials=2, seed=1)  # trials of the other one come on top, once
+    for _ in range(2):
+        assert main(other) == 0
+        assert "Finished trials that are there: 6 of 100\n" in capsys.readouterr().out
+        sweep_of(study="new", trials=6, seed=1, taken_from="sweep")
 
 
 def test_the_winner_is_a_classifier(sweep_of, url, images):

@@ -65,6 +65,14 @@ def test_the_intervals_of_a_figure_hold_together_and_share_their_spread() -> Non
         assert (level.high - level.mean, level.mean - level.low) == (pytest.approx(half), pytest.approx(half))
 
 
+def test_a_single_value_has_the_interval_of_its_own_repeats() -> None:
+    accuracies = {seed: value for (h, seed), value in records().items() if h.hidden_units == 32}
+    alone = {(h, s): accuracies[s] for h in configurations() if h.hidden_units == 32 for s in accuracies}
+    (level,) = controlled_info(alone).experiments[2].levels
+    half = t.ppf(0.975, 4) * np.std(list(accuracies.values()), ddof=1) / np.sqrt(5)
+    assert level.high - level.mean == pytest.approx(half)
+
+
 def test_a_real_difference_is_called_real_and_noise_is_not() -> None:
     batch, rate, _ = controlled_info(records(effect=0.006)).experiments
     assert batch.sentence.startswith("Batch size: 64, 128 and 256 are worse than each of 16 and 32")

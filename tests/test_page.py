@@ -8,8 +8,10 @@ from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
-from made import NOW, make_study
+from made import NOW, drawn, make_study, trial
+from optuna.trial import TrialState
 
 from studies.commands import main as program
 from studies.experiments.marginal import Panel, Trend
@@ -19,6 +21,7 @@ from studies.record import attributes
 from studies.views.note import sweep_note
 from studies.views.page import Surroundings, render
 from studies.views.page.assets import fingerprint, inline, inline_policy
+from studies.views.page.plots import progress_figure
 from studies.views.page.stages import stages
 from studies.views.sentences import headline, panel_sentence, standing_sentence, sureness
 
@@ -53,6 +56,33 @@ def read(html):
 def data_of(html):
     (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     return json.loads(text)
+
+
+def study_of(*trials):
+    """Return a study of complete trials, given by accuracy, seconds until the start, and seconds."""
+    study, begin = make_study(0), NOW - timedelta(days=2)
+    for i, (accuracy, start, seconds) in enumerate(trials):
+        rest = {"start": begin + timedelta(seconds=start), "seconds": seconds, "epochs": 20}
+        params = drawn(np.random.default_rng(i))
+        study.add_trial(trial(i, params, state=TrialState.COMPLETE, accuracy=accuracy, **rest))
+    return overview(study, now=NOW)
+
+
+def test_against_time_the_best_so_far_is_what_was_known_then():
+    found = study_of((0.8, 0, 10), (0.91, 0, 1000), (0.9, 12, 8))
+
+    def best(against):
+        (line,) = [t for t in progress_figure(found, against=against)["data"] if t.get("mode") == "lines"]
+        return list(zip(line["x"], line["y"], strict=True))
+
+    assert best("trials") == [(0, 80), (1, 91), (2, 91)]
+    assert [y for _, y in best("time")] == [80, 90, 91, 91]
+    assert [60 * x for x, _ in best("time")] == pytest.approx([10, 20, 1000, 1000], rel=0.01)
+
+
+def test_times_are_those_of_work_however_many_pauses_there_were():
+    found = study_of(*((0.8, 400 * i, 30) for i in range(100)))
+    assert [row.ended for row in found.rows] == [30.0 * (i + 1) for i in range(100)]
 
 
 @pytest.fixture(scope="module")

@@ -34,8 +34,10 @@ def test_what_a_seed_does_to_all_candidates_is_no_noise():
         )
         for _ in range(200)
     ]
-    assert np.sqrt(np.mean(np.square(found))) == pytest.approx(0.004, rel=0.05)
-    assert paired_noise([[0.8, 0.82]]) == pytest.approx(0.02 / 2**0.5)
+    assert {freedom for _, freedom in found} == {16}
+    assert np.sqrt(np.mean([noise**2 for noise, _ in found])) == pytest.approx(0.004, rel=0.05)
+    assert paired_noise([[0.8, 0.82]]) == (pytest.approx(0.02 / 2**0.5), 1)
+    assert paired_noise([[0.8, 0.82, np.nan, 0.84]]) == (pytest.approx(0.02), 2)
     assert paired_noise([[0.8], [0.9]]) is None
     dropped = [[0.8, 0.81, 0.83], [0.7, 0.72, np.nan]]
     assert paired_noise(dropped) == pytest.approx(paired_noise(np.array(dropped)[:, :2]))
@@ -124,7 +126,7 @@ def test_the_noise_of_one_candidate_is_told_apart_from_that_of_the_others() -> N
     found = []
     for _ in range(300):
         x = 0.8 + 0.02 * rng.standard_normal(8) + spread * rng.standard_normal((4, 8))
-        found.append([noise_of_one(x, 3), noise_of_one(x, 0), paired_noise(x[:3])])
+        found.append([noise_of_one(x, 3), noise_of_one(x, 0), paired_noise(x[:3])[0]])
     noisy, steady, top = np.sqrt(np.mean(np.square(found), axis=0))
     assert (noisy, top) == (pytest.approx(0.010, rel=0.1), pytest.approx(0.004, rel=0.1))
     assert steady < 0.006

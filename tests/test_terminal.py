@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
 from made import NOW, make_study, more_trials
+from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
 from studies.analysis.advice import Repeated, repeated
@@ -69,6 +71,18 @@ def test_values_become_bars(values, bars):
 )
 def test_a_time_that_is_estimated_is_told_roughly(seconds, words):
     assert roughly(seconds) == words
+
+
+def test_plain_lines_count_finished_trials_and_no_failed_ones():
+    console = terminal(force_terminal=False, width=100)
+    failed, complete = (
+        create_trial(state=TrialState.FAIL),
+        create_trial(value=0.9, params={}, distributions={}),
+    )
+    with SweepDisplay(console, "trial") as display:
+        display.show(replace(progress([failed, complete]), finished=6, total=10))
+    counts = [line.split()[0] for line in console.file.getvalue().splitlines()]
+    assert counts == ["5/10", "6/10"]
 
 
 def test_the_time_left_is_known_from_the_epochs_before_the_first_trial_has_ended():

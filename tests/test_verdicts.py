@@ -147,7 +147,7 @@ def test_a_candidate_that_diverged_is_told_and_not_beaten() -> None:
     assert (verdict.p_value, verdict.difference, verdict.more_seeds) == (None, None, None)
     assert verdict.diverged == {1: (1, 3)}
     assert verdict.sentence(NAMES[:2]) == (
-        "trial 7 is the only candidate that did not diverge. Trial 12 diverged in 1 of 3 trainings."
+        "Trial 7 is the only candidate that did not diverge. Trial 12 diverged in 1 of 3 trainings."
     )
 
 
@@ -169,7 +169,7 @@ def test_a_candidate_that_diverged_cannot_win_however_good_it_was() -> None:
     beats = compare([best, base, base - 0.05 + twist, base - 0.06 + twist], diverged=[1, 0, 0, 0])
     assert beats.p_value == compare([base, base - 0.05 + twist, base - 0.06 + twist]).p_value
     told = beats.sentence(NAMES[:4])
-    assert told.startswith("trial 12 beats trial 0 and every other candidate that did not diverge (p = ")
+    assert told.startswith("Trial 12 beats trial 0 and every other candidate that did not diverge (p = ")
     assert told.endswith(" Trial 7 diverged in 1 of 2 trainings.")
     with pytest.raises(ValueError, match="no candidate in outcomes was trained on every seed without"):
         compare([base], diverged=[1])
@@ -178,19 +178,19 @@ def test_a_candidate_that_diverged_cannot_win_however_good_it_was() -> None:
 def test_no_candidate_wins_by_being_alone() -> None:
     alone = compare([[0.85, 0.86]])
     assert (alone.kind, alone.p_value) == ("only_candidate", None)
-    assert alone.sentence(["trial 7"]) == "trial 7 is the only candidate."
+    assert alone.sentence(["trial 7"]) == "Trial 7 is the only candidate."
 
 
 def test_each_verdict_has_its_sentence() -> None:
     twist = 0.001 * np.array([0.5, -1.0, 1.0, 0.0, -0.5])
     base = 0.85 + 0.001 * np.array([-1.0, 0.5, 0.0, 1.0, -0.5])
     two = compare([base, base - 0.02 + twist]).sentence(NAMES[:2])
-    assert two.startswith("trial 7 beats trial 12 (p = ")
+    assert two.startswith("Trial 7 beats trial 12 (p = ")
     many = compare([base - 0.02 + twist, base, base - 0.05 + 2 * twist]).sentence(NAMES[:3])
-    assert many.startswith("trial 12 beats trial 7 and every other candidate (p = ")
+    assert many.startswith("Trial 12 beats trial 7 and every other candidate (p = ")
     tie = compare([base, base - 0.0005 + twist, base - 0.03], costs=[2.0, 1.0, 0.5]).sentence(NAMES[:3])
     assert tie == (
-        "trial 7 and trial 12 tie within 0.8 points: any is fine, the cheapest one is trial 12."
+        "Trial 7 and trial 12 tie within 0.8 points: any is fine, the cheapest one is trial 12."
         " Trial 7 beats trial 0."
     )
     more = compare([base, base - 0.008 + 10 * twist]).sentence(NAMES[:2])

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 from typing import Literal
 
 import numpy as np
@@ -91,16 +92,19 @@ def edges(params: Mapping[str, float], axes: Mapping[str, Axis]) -> list[Edge]:
         value, low, high = params[name], axis.low, axis.high
         position = float(axis.to_unit([value])[0])
         if -EDGE <= position <= EDGE and low > axis.least:
-            wider = f"{_plain(_wider(axis, up=False))}:{_plain(high)}"
+            wider = f"{_wider(axis, up=False)}:{high:g}"
             found.append(Edge(name, value, "lower", low, high, wider))
         elif 1 - EDGE <= position <= 1 + EDGE and high < axis.most:
-            wider = f"{_plain(low)}:{_plain(_wider(axis, up=True))}"
+            wider = f"{low:g}:{_wider(axis, up=True)}"
             found.append(Edge(name, value, "upper", low, high, wider))
     return found
 
 
-def _wider(axis: Axis, *, up: bool) -> float:
-    """Move an end by a factor of four or half a width, at most half of the way to a limit above."""
+def _wider(axis: Axis, *, up: bool) -> str:
+    """Move an end by a factor of four or half a width, at most half of the way to a limit above.
+
+    It is rounded to three digits where that leaves it between the old end and the limit.
+    """
     end = axis.high if up else axis.low
     if axis.log:
         moved = end * 4 if up else end / 4
@@ -110,12 +114,11 @@ def _wider(axis: Axis, *, up: bool) -> float:
     if up and moved >= axis.most:
         moved = (end + axis.most) / 2
     if axis.whole:
-        moved = round(moved)
-    return moved if up else max(moved, axis.least)
-
-
-def _plain(value: float) -> str:
-    return f"{value:.0f}" if value >= 1 and float(value).is_integer() else f"{value:.3g}"
+        return str(ceil(moved) if up else max(floor(moved), int(axis.least)))
+    moved = max(moved, axis.least)
+    short = f"{moved:.3g}"
+    fits = end < float(short) < axis.most if up else axis.least <= float(short) < end
+    return short if fits else repr(moved)
 
 
 def selection_bias(n: int, noise: float) -> float:

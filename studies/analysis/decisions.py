@@ -183,7 +183,8 @@ def still_in_the_race(outcomes: Outcomes, *, looks: int) -> NDArray[np.bool_]:
     outcomes : Outcomes
         So far; candidates with NaN have left before or diverged.
     looks : int
-        Planned number of calls.
+        The chance of a false farewell, `RACE_ALPHA`, is divided by this: the number of looks, where each
+        may spend as much of it.
 
     Returns
     -------

@@ -94,7 +94,7 @@ def noise_floor(groups: Sequence[ArrayLike]) -> float | None:
     return float(np.sqrt(sum(((a - a.mean()) ** 2).sum() for a in arrays if a.size) / freedom))
 
 
-def paired_noise(values: ArrayLike) -> float | None:
+def paired_noise(values: ArrayLike) -> tuple[float, int] | None:
     """Standard deviation of a single training, from candidates that were trained on the same seeds.
 
     What a seed and its split do to all candidates alike is no noise between two trials of a sweep, which
@@ -108,19 +108,21 @@ def paired_noise(values: ArrayLike) -> float | None:
 
     Returns
     -------
-    float or None
-        A fraction; for one candidate the plain spread over its seeds; None with fewer than two values.
+    noise : float
+        A fraction; for one candidate the plain spread over its seeds.
+    freedom : int
+        Its degrees of freedom. None instead of both where there are none.
     """
     x = np.asarray(values, dtype=float)
-    if len(x) == 1:
-        return noise_floor([x[0][np.isfinite(x[0])]])
     rows, columns = np.nonzero(np.isfinite(x))
-    design = np.hstack([np.eye(x.shape[0])[rows], np.eye(x.shape[1])[columns]])
+    design = np.eye(x.shape[0])[rows]
+    if len(x) > 1:
+        design = np.hstack([design, np.eye(x.shape[1])[columns]])
     fitted, _, rank, _ = np.linalg.lstsq(design, x[rows, columns])
     freedom = len(rows) - int(rank)
     if freedom <= 0:
         return None
-    return float(np.sqrt(np.square(x[rows, columns] - design @ fitted).sum() / freedom))
+    return float(np.sqrt(np.square(x[rows, columns] - design @ fitted).sum() / freedom)), freedom
 
 
 def noise_of_one(values: ArrayLike, candidate: int) -> float | None:
@@ -145,8 +147,10 @@ def noise_of_one(values: ArrayLike, candidate: int) -> float | None:
     others = np.delete(x, candidate, axis=0)
     if len(others) < 2 or x.shape[1] < 3:
         return None
-    theirs = paired_noise(others) or 0.0
-    variance = float((x[candidate] - others.mean(axis=0)).var(ddof=1)) - theirs**2 / len(others)
+    theirs = paired_noise(others)
+    variance = float((x[candidate] - others.mean(axis=0)).var(ddof=1))
+    if theirs is not None:
+        variance -= theirs[0] ** 2 / len(others)
     return float(np.sqrt(max(0.0, variance)))
 
 

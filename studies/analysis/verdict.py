@@ -56,7 +56,7 @@ class Verdict:
 
     def sentence(self, names: Sequence[str]) -> str:
         """Say the verdict; `names` holds one name per candidate."""
-        told = [self._verdict(names)]
+        told = [_capital(self._verdict(names))]
         if self.beaten and self.kind != "beats":
             told.append(f"{_capital(names[self.winner])} beats {_listed([names[i] for i in self.beaten])}.")
         for i, (times, trainings) in self.diverged.items():

@@ -177,7 +177,7 @@ class Confirm(Experiment[Confirmation]):
             winner=self.chosen[verdict.winner].number,
             cheapest=self.chosen[verdict.cheapest].number,
             more_seeds=verdict.more_seeds,
-            noise=noise,
+            noise=None if noise is None else noise[0],
             training_noise=training_noise(outcomes, lasting),
             baseline_noise=None if report is None else noise_of_one(values, self.chosen.index(report)),
             validation_images=judged_by,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from fcnet.hyperparameters import Hyperparameters
 from studies import record
@@ -35,7 +35,7 @@ def corrected_of(
 
 def division(trial: FrozenTrial) -> tuple[int, int, int] | None:
     """Return what says which images judged a trial: seed and fold of the split, their number."""
-    kept = _outcomes(trial)
+    kept = record.outcomes(trial)
     return None if kept is None else (kept.split_seed, kept.fold, kept.images)
 
 
@@ -47,7 +47,7 @@ def judged_alike(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> Judged:
     asked = division(trial)
     if asked is None:
         return []
-    kept = [(each, _outcomes(each)) for each in trials]
+    kept = [(each, record.outcomes(each)) for each in trials]
     return [
         (each, found.mask())
         for each, found in kept
@@ -61,8 +61,3 @@ def noise_of_repeats(judged: Judged) -> Repeated | None:
     for trial, mask in judged:
         groups.setdefault(record.configuration(trial), []).append(mask)
     return repeated_noise([np.array(masks) for masks in groups.values()])
-
-
-def _outcomes(trial: FrozenTrial) -> record.Outcomes | None:
-    left = record.trained(trial) if trial.state == TrialState.COMPLETE else None
-    return None if left is None else left.outcomes

@@ -31,13 +31,12 @@ def wanted(h: Hyperparameters, wish: Wish) -> Key:
 
 def key_of(trial: FrozenTrial) -> Key | None:
     """Return what a trial trains, and on what; None where it should have outcomes and has none."""
-    left = record.trained(trial)
-    if trial.state == TrialState.COMPLETE and (left is None or left.outcomes is None):
+    if trial.state == TrialState.COMPLETE and record.outcomes(trial) is None:
         return None
     return wanted(record.configuration(trial), record.wish(trial))
 
 
 def mask_of(trial: FrozenTrial) -> NDArray[np.bool_] | None:
     """Return which images a finished training got right; None if it diverged."""
-    left = record.trained(trial)
-    return None if left is None or left.outcomes is None else left.outcomes.mask()
+    outcomes = record.outcomes(trial)
+    return None if outcomes is None else outcomes.mask()

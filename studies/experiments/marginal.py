@@ -16,7 +16,7 @@ from studies.analysis.scores import distance_from_best
 from studies.analysis.thinning import thinned
 from studies.analysis.unfinished import projected
 from studies.ranges import within
-from studies.record import reason
+from studies.record import diverged
 from studies.space import axes, is_baseline, numbers
 
 if TYPE_CHECKING:
@@ -238,8 +238,7 @@ def fitted(trials: Sequence[FrozenTrial], space: Mapping[str, Axis]) -> Surrogat
     Those that diverged are left out.
     """
     complete = [t for t in trials if t.state == TrialState.COMPLETE and np.isfinite(t.value or 0.0)]
-    pruned = [t for t in trials if t.state == TrialState.PRUNED and t.intermediate_values]
-    pruned = [t for t in pruned if "diverged" not in reason(t)]
+    pruned = [t for t in trials if t.state == TrialState.PRUNED and t.intermediate_values and not diverged(t)]
     if len(complete) < MIN_TRIALS:
         return None
     from studies.analysis.surrogate import Surrogate  # takes long to import

@@ -171,12 +171,11 @@ def _half_width(table: Mapping[float, Mapping[int, float]]) -> float:
     any interval misses is divided by their number (Bonferroni).
     """
     seeds = sorted({seed for row in table.values() for seed in row})
-    noise = (
-        paired_noise([[row.get(seed, np.nan) for seed in seeds] for row in table.values()]) if table else None
-    )
-    if noise is None:
+    values = [[row.get(seed, np.nan) for seed in seeds] for row in table.values()]
+    found = paired_noise(values) if table else None
+    if found is None:
         return float("nan")
-    freedom = max(1, sum(map(len, table.values())) - len(table) - len(seeds) + 1)
+    noise, freedom = found
     return noise * float(scipy.special.stdtrit(freedom, 1.0 - 0.025 / len(table)))
 
 

@@ -1,8 +1,10 @@
 """All that the page of a sweep shows, as plain data: its result, its trials, their curves, its progress."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import accumulate
 from math import isfinite
 from typing import Any, Literal
 
@@ -119,10 +121,6 @@ class Overview:
         """Number of the baseline's trial."""
         return None if self.summary.baseline is None else self.summary.baseline.trial
 
-    def row(self, trial: int | None) -> Row | None:
-        """Return a trial's row by its number."""
-        return next((row for row in self.rows if row.trial == trial), None)
-
 
 def overview(study: Study, *, now: datetime | None = None, points: int = 300) -> Overview:
     """Collect what the page of a search shows.
@@ -187,12 +185,12 @@ def standing(trials: Sequence[FrozenTrial], kept: Kept, *, now: datetime) -> Sta
     done = [t for t in trials if t.state in FINISHED]
     running = [t for t in trials if t.state == TrialState.RUNNING]
     ends = sorted(t.datetime_complete for t in done if t.datetime_complete)[-_PACE - 1 :]
-    lengths = sorted(t.duration for t in done if t.duration)
+    longest = max((t.duration for t in done if t.duration), default=None)
     silent = seconds_left = None
     if running:
         signs = [t.datetime_start for t in running if t.datetime_start] + ends[-1:]
         quiet = now - max(signs, default=now)
-        patience = max(_SILENCE, 5 * lengths[-1] if lengths else 10 * _SILENCE)
+        patience = max(_SILENCE, 10 * _SILENCE if longest is None else 5 * longest)
         silent = quiet.total_seconds() if quiet > patience else None
     asked = None if kept.asked is None else kept.asked.trials
     if asked is not None and running and silent is None and len(ends) > 1:
@@ -216,11 +214,16 @@ class _Clock:
                 self._busy[-1][1] = max(self._busy[-1][1], end)
             else:
                 self._busy.append([start, end])
+        self._starts = [start for start, _ in self._busy]
+        self._before = [0.0, *accumulate((end - start).total_seconds() for start, end in self._busy)]
 
     def at(self, moment: datetime) -> float:
         """Return the seconds of work before a moment."""
-        spent = (min(end, moment) - start for start, end in self._busy if start < moment)
-        return sum((span.total_seconds() for span in spent), 0.0)
+        i = bisect_right(self._starts, moment) - 1
+        if i < 0:
+            return 0.0
+        start, end = self._busy[i]
+        return self._before[i] + (min(end, moment) - start).total_seconds()
 
 
 def _row(trial: FrozenTrial, left: record.Trained | None, clock: _Clock) -> Row:
@@ -232,7 +235,7 @@ def _row(trial: FrozenTrial, left: record.Trained | None, clock: _Clock) -> Row:
         accuracy = None
     state: Any = {TrialState.FAIL: "failed"}.get(trial.state, trial.state.name.lower())
     why = record.reason(trial)
-    if trial.state == TrialState.PRUNED and not why.startswith("pruned"):
+    if record.diverged(trial):
         state = "diverged"
     ended = trial.state.is_finished() and trial.datetime_start and trial.datetime_complete
     return Row(

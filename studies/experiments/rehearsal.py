@@ -11,6 +11,7 @@ from fcnet.blas import one_blas_thread
 from fcnet.data import Dataset
 from fcnet.errors import Diverged
 from fcnet.trainer import Training
+from studies import record
 from studies.execution.experiment import FINISHED
 from studies.experiments.search import Plan, Search, prepared
 from studies.ranges import describe
@@ -99,7 +100,10 @@ def _begun(plan: Plan, experiment: Search) -> int:
             return len(taken)
         study = load_study(storage, plan.study)
         check_facts(study, experiment.facts)
-        return sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
+        trials = study.get_trials(deepcopy=False)
+        there = {record.taken_from(trial) for trial in trials}
+        further = sum(record.taken_from(trial) not in there for trial in taken)
+        return further + sum(trial.state in FINISHED for trial in trials)
 
 
 def _measure(dataset: Dataset, experiment: Search) -> tuple[tuple[int, int], float | None]:

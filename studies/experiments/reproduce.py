@@ -107,7 +107,7 @@ class Reproduce(Experiment[Reproduced]):
         self.configuration = configuration
         facts = record.read(study).facts
         super().__init__("reproduce", facts, dataset, source, narrow([configuration]))
-        self.diverged = "diverged" in record.reason(self.trial)
+        self.diverged = record.diverged(self.trial)
         # What was pruned is stopped where it was.
         self.may_prune = self.before.digest is None and not self.diverged
 

@@ -198,14 +198,17 @@ def read(study: Study) -> Kept:
         raise not_ours(name)
     _check_format(name, facts.get("format"))
 
+    def changed(key: str) -> UserError:
+        return UserError(
+            f"the attribute {key!r} of the study {name!r} is not as this program writes it:"
+            " restore a copy of the database or start another study with --study NAME"
+        )
+
     def parsed(key: str, kind: type[_T], default: object) -> _T:
         try:
             return msgspec.convert(attrs.get(key, default), kind)
         except msgspec.ValidationError as error:
-            raise UserError(
-                f"the attribute {key!r} of the study {name!r} is not as this program writes it:"
-                " restore a copy of the database or start another study with --study NAME"
-            ) from error
+            raise changed(key) from error
 
     kept = Kept(
         name=name,
@@ -217,8 +220,9 @@ def read(study: Study) -> Kept:
         final=parsed(FINAL, Final | None, None),  # type: ignore[arg-type]
         asked=parsed(ASKED, Asked | None, None),  # type: ignore[arg-type]
     )
-    if kept.confirmation is not None and kept.confirmation.winner >= len(study.get_trials(deepcopy=False)):
-        parsed(CONFIRMATION, type(None), attrs[CONFIRMATION])
+    named = () if kept.confirmation is None else (kept.confirmation.winner, kept.confirmation.cheapest)
+    if max(named, default=-1) >= len(study.get_trials(deepcopy=False)):
+        raise changed(CONFIRMATION)
     return kept
 
 

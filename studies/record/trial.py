@@ -144,16 +144,23 @@ def trained(trial: FrozenTrial) -> Trained | None:
     found = trial.system_attrs[_RECORD]
 
     def parse() -> Trained:
-        epochs = [_epoch(msgspec.convert(row, _Row)) for row in found["epochs"]]
+        epochs = [_epoch(row) for row in msgspec.convert(found["epochs"], list[_Row])]
         rest = msgspec.convert({**found, "epochs": []}, Trained)
         return msgspec.structs.replace(rest, epochs=epochs)
 
     return _of(trial, parse)
 
 
+def outcomes(trial: FrozenTrial) -> Outcomes | None:
+    """Return which images a complete training got right, without its epochs; None where that is not kept."""
+    if trial.state != TrialState.COMPLETE or _RECORD not in trial.system_attrs:
+        return None
+    return _of(trial, lambda: msgspec.convert(trial.system_attrs[_RECORD].get("outcomes"), Outcomes | None))
+
+
 # Version 0.1.0 kept seven figures of an epoch; there are eight.
 _Row = Annotated[list[float], Meta(min_length=7, max_length=8)]
-for _kind in (_Row, Wish, Trained):
+for _kind in (list[_Row], Wish, Trained, Outcomes | None):
     msgspec.json.Decoder(_kind)  # learns the kind now: msgspec crashes where two threads do so at once
 
 
@@ -175,6 +182,11 @@ def _kept(left: Trained) -> dict[str, Any]:
 def reason(trial: FrozenTrial) -> str:
     """Return why a trial ended early; empty if it did not."""
     return str(trial.user_attrs.get(REASON, ""))
+
+
+def diverged(trial: FrozenTrial) -> bool:
+    """Tell whether a training ended as its logits were no longer finite; Optuna calls that pruned too."""
+    return trial.state == TrialState.PRUNED and "diverged" in reason(trial)
 
 
 def last_failure(trials: Sequence[FrozenTrial]) -> str:

@@ -1,5 +1,6 @@
 """What is said about two searches side by side: which one leads, how sure that is, and what differs."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -149,7 +150,7 @@ def _settings(side: Side) -> dict[str, str]:
     found = {
         "data": kept.data_name,
         "fingerprint": facts.data[:12],
-        "from": " ".join([kept.source.source, *kept.source.classes]),
+        "from": shlex.join(kept.source.options()).removeprefix("--data "),
         "protocol": facts.protocol,
         "metric": facts.metric.replace("_", " "),
         "epochs": str(facts.epochs),

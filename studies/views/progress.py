@@ -12,6 +12,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from studies.analysis.advice import repeated
+from studies.execution.experiment import FINISHED
 from studies.execution.progress import Progress
 from studies.views.sparkline import can_show, sparkline
 from studies.views.words import duration, params_line, percent, roughly
@@ -111,9 +112,9 @@ class SweepDisplay:
         self._live.update(Group(self._bar.get_renderable(), self._best))
 
     def _print_lines(self, progress: Progress) -> None:
-        finished = progress.finished - len(progress.latest)
+        finished = progress.finished - sum(trial.state in FINISHED for trial in progress.latest)
         for trial in progress.latest:
-            finished += trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+            finished += trial.state in FINISHED
             if trial.state == TrialState.COMPLETE:
                 outcome = percent(trial.value or 0.0)
             else:

@@ -8,7 +8,7 @@ from studies.experiments.overview import Row
 from studies.program import command
 from studies.views import comparison as say
 from studies.views.figures.panels import rounded
-from studies.views.page.plots import Figure, layout_of, percent_axis, time_unit
+from studies.views.page.plots import Figure, best_so_far, layout_of, percent_axis, time_unit
 from studies.views.page.rendering import Surroundings, framed
 from studies.views.page.stages import Chart, Line, chart, measured
 from studies.views.words import metric_words
@@ -71,19 +71,15 @@ def _progress(sides: Sequence[Side], *, against: str) -> Figure | None:
     firsts, ends = [], []
     for side, colour in zip(sides, _COLOURS, strict=True):
         ended = [(x, row) for row in side.rows if row.ended is not None and (x := at(row)) is not None]
-        ended.sort(key=lambda one: one[0])
-        best: list[tuple[float, float]] = []
-        for x, row in ended:
-            accuracy = 100.0 * (row.accuracy or 0.0)
-            if row.state == "complete" and (not best or accuracy > best[-1][1]):
-                best.append((x, accuracy))
+        best = [(x, 100.0 * (row.accuracy or 0.0)) for x, row in best_so_far(ended)]
         if not best:
             continue
+        last = max(x for x, _ in ended)
         firsts.append(best[0][1])
-        ends.append((ended[-1][0], best[-1][1]))
+        ends.append((last, best[-1][1]))
         traces.append(
             {
-                "x": [*(rounded(x) for x, _ in best), rounded(ended[-1][0])],
+                "x": [*(rounded(x) for x, _ in best), rounded(last)],
                 "y": [*(rounded(y) for _, y in best), rounded(best[-1][1])],
                 "mode": "lines",
                 "line": {"color": colour, "width": 2, "shape": "hv"},

@@ -92,18 +92,13 @@ def progress_figure(overview: Overview, *, against: str) -> Figure | None:
     ends = [row.ended for row in overview.rows if row.ended is not None]
     total = max(ends, default=0.0)
     unit, unit_name = time_unit(total)
-    steps = [(at(p.trial), p) for p in info.records]
-    known = sorted(((x, p) for x, p in steps if x is not None), key=lambda step: step[0])
-    best: list[tuple[float, Any]] = []
-    for x, point in known:  # trials that ran side by side may end in another order
-        if not best or point.accuracy > best[-1][1].accuracy:
-            best.append((x, point))
+    best = best_so_far([(x, row) for row in overview.rows if (x := at(row.trial)) is not None])
     if not best:
         return None
     last = total / unit if timed else float(info.last)
     xs = [rounded(x) for x, _ in best] + [rounded(last)]
-    ys = [rounded(p.accuracy) for _, p in best] + [rounded(best[-1][1].accuracy)]
-    bottom, top = _progress_range(info.records[0].accuracy, ys[-1], info.noise_width)
+    ys = [rounded(100 * (row.accuracy or 0.0)) for _, row in [*best, best[-1]]]
+    bottom, top = _progress_range(ys[0], ys[-1], info.noise_width)
     traces: list[dict[str, Any]] = []
     if info.noise_width is not None:
         edge = {"x": xs, "mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip"}
@@ -143,6 +138,19 @@ def progress_figure(overview: Overview, *, against: str) -> Figure | None:
         ),
         "per": unit if timed else 0,
     }
+
+
+def best_so_far(rows: Sequence[tuple[float, Row]]) -> list[tuple[float, Row]]:
+    """Return the complete trials that were better than all before them, by where each stands on the axis.
+
+    Trials that ran side by side end in another order than that of their numbers.
+    """
+    best: list[tuple[float, Row]] = []
+    for x, row in sorted(rows, key=lambda one: one[0]):
+        top = best[-1][1].accuracy if best else None
+        if row.state == "complete" and row.accuracy is not None and (top is None or row.accuracy > top):
+            best.append((x, row))
+    return best
 
 
 def time_unit(total: float) -> tuple[float, str]:
