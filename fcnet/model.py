@@ -127,7 +127,7 @@ class Model:
         """Return the label, shape (n,), of each raw image, shape (n, n_features)."""
         return decide(self.pooled(self.logits(images)))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the model; the file appears whole or not at all.
 
         Raises
@@ -153,10 +153,10 @@ class Model:
             metadata["loss"] = "softmax"
         if self.form is not None:
             metadata["form"] = form_text(self.form)
-        write_whole(path, _in_order(save_tensors(tensors, metadata)))
+        write_whole(Path(path), _in_order(save_tensors(tensors, metadata)))
 
     @classmethod
-    def load(cls, path: Path) -> "Model":
+    def load(cls, path: str | Path) -> "Model":
         """Read a model.
 
         Raises
@@ -165,7 +165,7 @@ class Model:
             If the file is missing, is no safetensors file, or was not written by `save`.
         """
         try:
-            content = path.read_bytes()
+            content = Path(path).read_bytes()
         except OSError as error:
             raise UserError(
                 f"cannot read the model {path}: {error.strerror or error}; name another file"

@@ -18,7 +18,7 @@ from optuna.study import Study
 from fcnet.data import Reading
 from fcnet.metrics import EpochMetrics
 from fcnet.writing import write_whole
-from studies.choices import TOP
+from studies.choices import CLASSES, STORAGE, STUDY, TOP
 from studies.execution.backend import Backend, cores
 from studies.execution.experiment import Experiment
 from studies.execution.progress import Progress
@@ -68,7 +68,7 @@ def export_comparison(studies: Sequence[Study], path: Path, *, options: Sequence
     write_whole(path, render_comparison(compare_studies(studies), options=options).encode())
 
 
-def open_study(storage: str = "sqlite:///sweep.db", study: str = "sweep") -> Study:
+def open_study(storage: str = STORAGE, study: str = STUDY) -> Study:
     """Open a study to look at it.
 
     Raises
@@ -199,11 +199,11 @@ def train(
 
 
 def effects(
-    storage: str = "sqlite:///sweep.db",
-    study: str = "sweep",
+    storage: str = STORAGE,
+    study: str = STUDY,
     *,
     data: str = "auto",
-    classes: Sequence[str] = ("airplane", "ship"),
+    classes: Sequence[str] = CLASSES,
     reading: Reading = Reading(),  # frozen
     protocol: Protocol = "holdout",
     epochs: int = 20,
@@ -222,11 +222,11 @@ def effects(
 
 
 def report(
-    storage: str = "sqlite:///sweep.db",
-    study: str = "sweep",
+    storage: str = STORAGE,
+    study: str = STUDY,
     *,
     data: str = "auto",
-    classes: Sequence[str] = ("airplane", "ship"),
+    classes: Sequence[str] = CLASSES,
     reading: Reading = Reading(),  # frozen
     protocol: Protocol = "report",
     epochs: int = 20,

@@ -8,13 +8,15 @@ import re
 import subprocess
 import sys
 
+import msgspec
 import pytest
 from conftest import ROOT
 
 import fcnet
 import studies
-from fcnet.errors import UserError
+from fcnet.errors import UsageError, UserError
 from studies.execution.local import InProcess
+from studies.record import ASKED, Asked, attributes, write
 
 
 def test_every_public_name_is_there_and_listed():
@@ -133,3 +135,44 @@ def test_the_walk_of_one_trial_names_files_that_are_there_and_at_most_thirty():
         assert (ROOT / name).exists() or (ROOT / "studies" / name).exists(), name
     (stated,) = re.findall(r"These are (\d+) files", walk)
     assert len(named) == int(stated) <= 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"trials": 0}, r"Expected `int` >= 1 - at `\$\.trials`"),
+        ({"trials": 5.0}, r"Expected `int`, got `float` - at `\$\.trials`"),
+        ({"epochs": 0}, r"at `\$\.epochs`"),
+        ({"metric": "f1"}, r"Invalid enum value 'f1' - at `\$\.metric`"),
+        ({"timeout": -1}, r"at `\$\.timeout`"),
+        ({"classes": "cat"}, r"at `\$\.classes`"),
+        ({"points": [{}]}, r"at `\$\.points\[0\]`"),
+        ({"seed": -1}, r"at `\$\.seed`"),
+        ({"study": ""}, r"at `\$\.study`"),
+        ({"space": {"momentum": (0.1, 0.9)}}, r"such as those of studies\.ranges\.narrowed\("),
+    ],
+)
+def test_a_plan_that_no_study_could_keep_is_refused_at_once(changes, words):
+    with pytest.raises(UsageError, match=words):
+        studies.Plan(**changes)
+
+
+def test_numbers_that_no_study_could_keep_leave_it_as_it_is(images, url):
+    study = studies.search(studies.Plan(url, trials=2, data=images, epochs=1), backend=InProcess())
+    before = attributes(study)
+    for refused, words in (
+        (lambda: studies.confirm(study, top=0), "top is 0, but it must be a whole number of at least 1"),
+        (
+            lambda: studies.confirm(study, n_seeds=1),
+            "n_seeds is 1, but it must be a whole number of at least 2",
+        ),
+        (lambda: studies.train(study, n_seeds=0), "n_seeds is 0, but it"),
+        (lambda: studies.effects(url, data=str(images), n_seeds=0), "n_seeds is 0, but it"),
+        (lambda: studies.report(url, data=str(images), epochs=0), "epochs is 0, but it"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            refused()
+    with pytest.raises(msgspec.ValidationError):
+        write(study, ASKED, Asked(trials=-1))
+    assert attributes(study) == before
+    assert studies.summarise(studies.open_study(url)).n_trials.complete == 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import MISSING, dataclass
 
-from studies.commands.options import STORAGE, STUDY, FormatOptions
+from studies.choices import STORAGE, STUDY
+from studies.commands.options import FormatOptions
 from studies.commands.parser import option
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fcnet.errors import UsageError, UserError
 from fcnet.text import printable
-from studies.commands.options import STORAGE, STUDY, FormatOptions, StudyOptions
+from studies.choices import STORAGE, STUDY
+from studies.commands.options import FormatOptions, StudyOptions
 from studies.commands.parser import argument, option, repeated, switch
 from studies.program import command
 

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from studies.choices import CLASSES, STORAGE, STUDY
 from studies.commands.parser import choice, option, switch
 from studies.execution.backend import cores
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from fcnet.data import Reading
     from studies.execution.cluster import DaskCluster
     from studies.execution.local import ProcessPool
-
-STORAGE = "sqlite:///sweep.db"
-STUDY = "sweep"
 
 
 def positive(text: str) -> int:
@@ -102,7 +100,7 @@ class TrainingOptions:
         "auto, cifar10, synthetic, sklearn:NAME (digits, iris, wine, breast_cancer), a file (.npz, pickle,"
         " CSV, TSV, Parquet) or a folder with a folder of images for each class",
     )
-    classes: tuple[str, ...] = option(_names, ("airplane", "ship"), "A,B", "CIFAR-10 classes")
+    classes: tuple[str, ...] = option(_names, CLASSES, "A,B", "CIFAR-10 classes")
     label: str | None = option(
         str, None, "COLUMN", "column of a table that holds the classes (default: the last one)"
     )

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from studies.choices import PRUNERS, SAMPLERS
+from studies.choices import EPOCH_LIMIT_SECONDS, PRUNERS, SAMPLERS
 from studies.commands import best
 from studies.commands.options import (
     NotifyOptions,
@@ -59,7 +59,10 @@ class Options(best.Options, TrainingOptions, WorkerOptions, NotifyOptions):
         "end earlier when the gain that more trials promise is below the noise, measured by repeats"
     )
     epoch_limit: float = option(
-        seconds, 900.0, "SECONDS", "a worker that is silent for longer is replaced, its trial run again"
+        seconds,
+        EPOCH_LIMIT_SECONDS,
+        "SECONDS",
+        "a worker that is silent for longer is replaced, its trial run again",
     )
     dry_run: bool = switch(
         "say what would be done, and how long that takes by one measured epoch; write nothing"

@@ -21,9 +21,6 @@ if TYPE_CHECKING:  # the command line's help needs no NumPy
     import numpy as np
     from numpy.typing import NDArray
 
-EPOCH_LIMIT_SECONDS = 900.0
-"""A worker that is silent for longer than this is taken for hung and replaced (option --epoch-limit)."""
-
 
 def cores() -> int:
     """Return the number of cores that this process may use."""

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from fcnet.errors import Diverged, UserError
 from fcnet.metrics import EpochMetrics
 from fcnet.writing import write_whole
-from studies.execution.backend import EPOCH_LIMIT_SECONDS, Job, RunningTraining, TrainingFailed, WorkerLost
+from studies.choices import EPOCH_LIMIT_SECONDS
+from studies.execution.backend import Job, RunningTraining, TrainingFailed, WorkerLost
 from studies.execution.cluster_link import LOOK_SECONDS, Link
 
 _CHUNK_BYTES = 4 << 20  # Dask warns of messages above 10 MB

@@ -15,6 +15,7 @@ from fcnet.data import Dataset, shared_split
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.inputs import n_axes
 from fcnet.metrics import EpochMetrics
+from studies.choices import at_least
 from studies.record import Facts, Source, Wish
 from studies.space import Space
 
@@ -66,6 +67,7 @@ class Experiment(ABC, Generic[_Result_co]):
     """Studies that the conclusion is written to; their figures and notes are published too."""
 
     def __init__(self, name: str, facts: Facts, dataset: Dataset, source: Source, space: Space) -> None:
+        at_least(1, epochs=facts.epochs)
         self.name, self.facts, self.dataset, self.source, self.space = name, facts, dataset, source, space
         self._splits: dict[tuple[int, int, int], Path] = {}
         self._preparing = threading.Lock()

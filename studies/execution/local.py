@@ -18,7 +18,8 @@ from fcnet.blas import one_blas_thread
 from fcnet.data import Split
 from fcnet.errors import Diverged, UserError
 from fcnet.metrics import EpochMetrics
-from studies.execution.backend import EPOCH_LIMIT_SECONDS, Job, RunningTraining, TrainingFailed, WorkerLost
+from studies.choices import EPOCH_LIMIT_SECONDS
+from studies.execution.backend import Job, RunningTraining, TrainingFailed, WorkerLost
 from studies.execution.environment import environment
 from studies.execution.signals import kept_from_children
 

@@ -20,7 +20,7 @@ from studies.analysis.budget import margin_of
 from studies.analysis.decisions import compare, still_in_the_race
 from studies.analysis.outcomes import Outcomes, training_noise
 from studies.analysis.scores import Score, confirmed_score, noise_of_one, paired_noise
-from studies.choices import TOP
+from studies.choices import TOP, at_least
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.choosing import choose
 from studies.experiments.folds import fold_wish, key_of, mask_of, runs_name, wanted
@@ -69,6 +69,8 @@ class Confirm(Experiment[Confirmation]):
     def __init__(
         self, study: Study, dataset: Dataset, source: Source, *, top: int = TOP, n_seeds: int = 5
     ) -> None:
+        at_least(1, top=top)
+        at_least(2, n_seeds=n_seeds)  # one says nothing about noise
         kept = require_search(study)
         facts = kept.facts
         require_best(study)

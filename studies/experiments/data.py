@@ -10,6 +10,7 @@ from fcnet.data import Dataset, Reading, load
 from fcnet.errors import UserError
 from fcnet.losses import kind_of
 from studies import record
+from studies.choices import CLASSES
 from studies.record import Source
 
 
@@ -38,7 +39,8 @@ def load_data(
         data = "synthetic" if dataset.name.startswith("synthetic") else "cifar10"
     elif data not in ("cifar10", "synthetic") and not data.startswith("sklearn:"):
         data = str(Path(data).resolve())
-    return dataset, Source(data, list(classes), **asdict(reading), images=dataset.are_images)
+    chosen = list(classes) if data == "cifar10" else []
+    return dataset, Source(data, chosen, **asdict(reading), images=dataset.are_images)
 
 
 def loss_words(dataset: Dataset) -> str | None:
@@ -66,7 +68,7 @@ def load_data_of(study: Study, data: str | None, *, say: Callable[[str], None]) 
     # What a sweep said of data that are where it found them is not said again.
     heard = say if data is not None else lambda _: None
     dataset, source = load_data(
-        data or kept.source.source, kept.source.classes, kept.source.reading, say=heard
+        data or kept.source.source, kept.source.classes or CLASSES, kept.source.reading, say=heard
     )
     if dataset.fingerprint != kept.facts.data:
         raise UserError(

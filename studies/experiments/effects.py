@@ -15,6 +15,7 @@ from fcnet.data.holdout import FOLDS
 from fcnet.hyperparameters import Hyperparameters
 from studies import record
 from studies.analysis.scores import Summary, summarise
+from studies.choices import at_least
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments import results
 from studies.experiments.data import loss_words
@@ -164,6 +165,7 @@ class Effects(Experiment[Findings]):
             experiment=ONE_FACTOR,
             loss=loss_words(dataset),
         )
+        at_least(1, n_seeds=n_seeds)
         super().__init__(study_name(base, protocol), facts, dataset, source, space)
         self.n_seeds = n_seeds
 

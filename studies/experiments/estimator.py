@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from fcnet.classifier import FullyConnectedClassifier
 from studies import record
+from studies.choices import STORAGE, STUDY
 from studies.experiments.data import load_data_of
 from studies.experiments.results import winner_of
 from studies.storage.database import connect
@@ -12,7 +13,7 @@ from studies.storage.study import load_study
 
 
 def best_estimator(
-    storage: str = "sqlite:///sweep.db", study: str = "sweep", *, image_shape: Sequence[int] | None = None
+    storage: str = STORAGE, study: str = STUDY, *, image_shape: Sequence[int] | None = None
 ) -> FullyConnectedClassifier:
     """Return the study's winner as a classifier that is yet to be fitted, with its parameters and epochs.
 

@@ -13,6 +13,7 @@ from fcnet.errors import UserError
 from fcnet.metrics import EpochMetrics
 from studies import record
 from studies.analysis.scores import summarise
+from studies.choices import at_least
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments.data import loss_words
 from studies.experiments.effects import summary_as_json
@@ -133,6 +134,7 @@ class Report(Experiment[Reproduction]):
             experiment=REPORT,
             loss=loss_words(dataset),
         )
+        at_least(1, n_seeds=n_seeds)
         super().__init__(study_name(base, protocol), facts, dataset, source, space)
         self.seeds, self._see = list(range(n_seeds)), see
 

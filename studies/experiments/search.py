@@ -1,25 +1,32 @@
 """The search: baseline and starting point, then what the sampler proposes, until the asked number is held."""
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import optuna
+from msgspec import Meta
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.data import Dataset, Reading
+from fcnet.errors import UsageError
 from fcnet.metrics import Metric
 from studies import record
 from studies.analysis.advice import MIN_TRIALS, edges, outlook
+from studies.choices import CLASSES, STORAGE, STUDY
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.data import load_data, loss_words
 from studies.experiments.results import best_trial, noise_of
 from studies.experiments.taking import take
 from studies.ranges import at, describe, fitting, point, ranges, varied, within
 from studies.record import ASKED, Asked, Facts, Kept, Source, Wish
+from studies.record.final import Positive
 from studies.samplers import is_exhausted, make_pruner, make_sampler
 from studies.space import DEFAULT_SPACE, Space, around, axes, baseline, fitted, is_baseline, start
 from studies.storage.database import parse
@@ -71,11 +78,11 @@ class Plan:
         ``[URL#]STUDY`` whose finished trials are taken over, see `studies.experiments.taking`.
     """
 
-    url: str = "sqlite:///sweep.db"
-    study: str = "sweep"
+    url: str = STORAGE
+    study: str = STUDY
     trials: int = 100
     data: str = "auto"
-    classes: tuple[str, ...] = ("airplane", "ship")
+    classes: tuple[str, ...] = CLASSES
     reading: Reading = Reading()  # frozen
     metric: Metric = "accuracy"
     epochs: int = 20
@@ -88,12 +95,42 @@ class Plan:
     points: tuple[str, ...] = ()
     taken_from: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no study could keep.
+
+        Raises
+        ------
+        UsageError
+        """
+        object.__setattr__(self, "data", os.fspath(self.data))
+        names = ("url", "study", "data", "classes", "epochs", "metric")
+        try:
+            msgspec.convert({**self.settings(), **{name: getattr(self, name) for name in names}}, _Checked)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"this plan cannot be carried out: {error}") from error
+        if not all(isinstance(each, BaseDistribution) for each in self.space.values()):
+            raise UsageError(
+                "the space of a plan holds Optuna's distributions, such as those of"
+                " studies.ranges.narrowed(['n_layers=2:3'])"
+            )
+
     def settings(self) -> dict[str, Any]:
         """Return what a study keeps of it besides its facts."""
         names = ("trials", "sampler", "pruner", "seed", "timeout", "until_flat", "points")
         found = {name: getattr(self, name) for name in names}
         origin = self.taken_from and redact(self.taken_from)
         return {**found, "points": list(self.points), "taken_from": origin}
+
+
+class _Checked(Asked, frozen=True, kw_only=True):
+    """What a plan's numbers and words must be."""
+
+    url: str
+    study: Annotated[str, Meta(min_length=1)]
+    data: Annotated[str, Meta(min_length=1)]
+    classes: tuple[str, ...]
+    epochs: Positive
+    metric: Metric
 
 
 @dataclass(frozen=True)

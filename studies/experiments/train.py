@@ -22,6 +22,7 @@ from fcnet.model import Model
 from fcnet.scores import confusion, score
 from studies import record
 from studies.analysis.scores import proportion_interval
+from studies.choices import at_least
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments import ledger
 from studies.experiments.report import diverged, require_all
@@ -82,6 +83,7 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
     def __init__(
         self, study: Study, trial: int, dataset: Dataset, source: Source, *, n_seeds: int = 5, folder: Path
     ) -> None:
+        at_least(1, n_seeds=n_seeds)
         facts = require_search(study).facts
         self.trial = require_trial(study, trial)
         super().__init__(

@@ -11,7 +11,7 @@ from fcnet.metrics import Metric
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
-Value = float | bool | str
+Value = int | float | bool | str
 """Of a hyperparameter."""
 
 

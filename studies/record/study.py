@@ -1,10 +1,10 @@
 """What a study keeps about itself: its facts, its data, the test set's ledger, its conclusions."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from optuna.study import Study, StudyDirection
 
 from fcnet.data.reading import Reading
@@ -135,7 +135,7 @@ class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sampler: str = "tpe"
     pruner: str = "median"
     seed: Count = 0
-    timeout: float | None = None
+    timeout: Annotated[float, Meta(ge=0)] | None = None
     until_flat: bool = False
     points: list[str] = []
     taken_from: str | None = None
@@ -251,5 +251,14 @@ def write_source(study: Study, source: Source, data_name: str) -> None:
 
 
 def write(study: Study, key: str, value: Struct | Sequence[Struct]) -> None:
-    """Keep a confirmation, a final training, the openings of the test set, or what was asked for."""
-    write_attribute(study, key, msgspec.to_builtins(value))
+    """Keep a confirmation, a final training, the openings of the test set, or what was asked for.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        If it could not be read again; nothing is written then.
+    """
+    kept = msgspec.to_builtins(value)
+    for each, form in zip(kept, value, strict=True) if isinstance(value, Sequence) else [(kept, value)]:
+        msgspec.convert(each, type(form))
+    write_attribute(study, key, kept)
