@@ -18,3 +18,8 @@ def printable(text: str, *, lines: bool = False) -> str:
     """
     obeyed = _OBEYED if lines else _WITH_LINES
     return obeyed.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 row`` or ``2,000 rows``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

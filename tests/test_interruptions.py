@@ -13,7 +13,7 @@ from started import FAST, assert_whole, finished, locked, trials_of
 
 from fcnet.model import Model
 from studies.api import open_study as open_study_of
-from studies.execution.backend import EPOCH_LIMIT_SECONDS
+from studies.choices import EPOCH_LIMIT_SECONDS
 from studies.record import read
 from studies.storage.database import connect
 from studies.storage.ownership import MAX_RETRIES, coordinate

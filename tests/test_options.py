@@ -229,7 +229,7 @@ def test_the_versions_are_one_line(sweep):
 
 
 def test_a_silent_worker_is_given_the_same_time_on_the_command_line_and_in_a_notebook():
-    from studies.execution.backend import EPOCH_LIMIT_SECONDS
+    from studies.choices import EPOCH_LIMIT_SECONDS
 
     assert run.Options.epoch_limit == EPOCH_LIMIT_SECONDS == 900.0
 

@@ -13,7 +13,10 @@ import pytest
 from made import NOW, drawn, make_study, trial
 from optuna.trial import TrialState
 
+import studies
+from studies import record
 from studies.commands import main as program
+from studies.execution.local import InProcess
 from studies.experiments.marginal import Panel, Trend
 from studies.experiments.overview import Standing, overview
 from studies.experiments.results import summarise
@@ -66,6 +69,13 @@ def study_of(*trials):
         params = drawn(np.random.default_rng(i))
         study.add_trial(trial(i, params, state=TrialState.COMPLETE, accuracy=accuracy, **rest))
     return overview(study, now=NOW)
+
+
+def test_classes_are_named_where_they_were_chosen(images, url):
+    study = studies.search(studies.Plan(url, trials=1, data=images, epochs=1), backend=InProcess())
+    assert record.read(study).source.classes == []
+    assert "airplane" not in render(overview(study, now=NOW), LIVE)
+    assert "(airplane, ship)" in render(overview(make_study(1), now=NOW), LIVE)
 
 
 def test_against_time_the_best_so_far_is_what_was_known_then():

@@ -53,7 +53,9 @@ def test_the_interval_of_a_test_score_holds_the_truth():
         held.append(score.low <= 0.85 <= score.high)
     assert 0.93 < np.mean(held) <= 1.0
     single = measured_score([0.85], images=2000, noise=0.004)
-    assert single.high - 0.85 == pytest.approx(1.96 * np.hypot(0.004, np.sqrt(0.85 * 0.15 / 2000)), rel=1e-3)
+    low, high = proportion_interval(0.85, 2000)
+    assert single.high - 0.85 == pytest.approx(np.hypot(1.95996 * 0.004, high - 0.85))
+    assert 0.85 - single.low == pytest.approx(np.hypot(1.95996 * 0.004, 0.85 - low))
     assert measured_score([0.85], images=2000, noise=None).low is None
 
 
@@ -64,13 +66,13 @@ def test_the_interval_of_one_model_is_wilsons(k, n):
 
 
 def test_intervals_end_where_fractions_do_and_say_something() -> None:
-    spread = 1.96 * np.sqrt(0.98 * 0.02 / 100)
-    high = measured_score([0.98], images=100, noise=0.0)
-    assert (high.low, high.high) == (pytest.approx(0.98 - spread, abs=1e-4), 1.0)
-    low = measured_score([0.02], images=100, noise=0.0)
-    assert (low.low, low.high) == (0.0, pytest.approx(0.02 + spread, abs=1e-4))
-    inside = measured_score([0.60], images=100, noise=0.0)
-    assert (inside.low, inside.high) == (pytest.approx(0.504, abs=1e-3), pytest.approx(0.696, abs=1e-3))
+    for share in (0.02, 0.6, 0.98):  # without noise the images alone count
+        score = measured_score([share], images=100, noise=0.0)
+        assert (score.low, score.high) == pytest.approx(proportion_interval(share, 100))
+    assert measured_score([0.98], images=100, noise=0.05).high == 1.0
+    assert measured_score([0.02], images=100, noise=0.05).low == 0.0
+    perfect = measured_score([1.0, 1.0], images=4, noise=None)  # four images do not make certain
+    assert (perfect.low, perfect.high) == pytest.approx((0.51, 1.0), abs=0.001)
 
 
 def test_the_interval_of_a_confirmed_score_is_students_where_nothing_is_known_of_images():
@@ -113,8 +115,9 @@ def test_the_sentence_on_noise_has_the_width_of_the_band() -> None:
 
 def test_the_interval_of_several_models_adds_the_images_to_the_seeds() -> None:
     score = measured_score([0.84, 0.86], images=2000, noise=None)
-    half = np.hypot(12.7062 * 0.01, 1.95996 * np.sqrt(0.85 * 0.15 / 2000))
-    assert (score.mean - score.low, score.high - score.mean) == pytest.approx((half, half), rel=1e-3)
+    below, above = np.abs(np.array(proportion_interval(0.85, 2000)) - 0.85)
+    expected = np.hypot(12.7062 * 0.01, [below, above])
+    assert (score.mean - score.low, score.high - score.mean) == pytest.approx(tuple(expected), rel=1e-5)
     assert score.n == 2
     assert measured_score([0.85], images=2000, noise=0.004).n == 1
     assert measured_score([0.85], images=2000, noise=None).n == 1

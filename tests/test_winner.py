@@ -104,6 +104,12 @@ def test_the_commands_confirm_best_and_train_agree(sweep, images, tmp_path, monk
     assert ensemble["mean"] == trained["ensemble_accuracy"]
     assert [ensemble["low"], ensemble["high"]] == trained["ensemble_interval"]
     monkeypatch.chdir(tmp_path)
+    assert main(["train", "--seeds", "1", "--format", "json"]) == 0  # the same first network alone
+    again = json.loads(capsys.readouterr().out)
+    assert again["test_accuracy"]["values"] == trained["test_accuracy"]["values"][:1]
+    assert again["scores"]["test"]["mean"] == again["test_accuracy"]["mean"]
+    assert again["scores"]["ensemble"] is None
+    assert again["test_openings"] == 1
     for part in ("sweep-confirm", f"sweep-train-{found['winner']}"):
         for command in ("best", "confirm", "train"):  # the test set is opened on the search's record alone
             assert main([command, "--study", part]) == 1

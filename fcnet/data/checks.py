@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnet.text import counted
+
 MIN_ROWS = 5  # of each class in the development part, so that the holdout gets at least one
 MAX_FEATURES = 12_288  # 3 x 64 x 64: principal inputs of more would take many minutes and gigabytes
-_LARGEST_VALUE = 1e15  # of a floating image: normalised values stay finite in float32
+LARGEST_VALUE = 1e15  # of a floating image: normalised values stay finite in float32
+TURN_OBJECTS = "save words with .astype(str), numbers with .astype(float)"
 
 Rows = NDArray[Any]  # uint8 or float32, (n, n_features)
 Part = tuple[Rows, NDArray[np.int64]]
@@ -52,8 +55,8 @@ def checked_parts(
     )
     if development[0].shape[1] != test[0].shape[1]:
         raise ValueError(
-            f"{source} has {development[0].shape[1]} values per image in {names[0]} "
-            f"but {test[0].shape[1]} in {names[2]}; make them equal"
+            f"{source} has {counted(development[0].shape[1], 'value')} per image in {names[0]}"
+            f" but {test[0].shape[1]:,} in {names[2]}; make them equal"
         )
     if development[0].shape[1] > MAX_FEATURES:
         raise ValueError(
@@ -87,20 +90,29 @@ def checked_part(
     for label, count in enumerate(np.bincount(labels, minlength=n_classes)):
         if count < at_least:
             raise ValueError(
-                f"{source} has {count} {'row' if count == 1 else 'rows'} of class {class_names[label]} in"
-                f" {names[0]}; at least {at_least} {'is' if at_least == 1 else 'are'} needed"
+                f"{source} has {counted(count, 'row')} of class {class_names[label]} in {names[0]}; at least {at_least} {'is' if at_least == 1 else 'are'} needed"
             )
     return as_rows(images, f"{names[0]} in {source}"), labels
 
 
 def check_shapes(images: NDArray[Any], labels: NDArray[Any], names: Sequence[str], source: str) -> None:
     """Refuse images and labels that are no such arrays, or no pair; see `checked_parts`."""
-    if images.ndim < 2 or 0 in images.shape:
-        raise ValueError(f"{names[0]} in {source} has shape {images.shape}, but it must be (images, values)")
+    check_shape(images, f"{names[0]} in {source}")
     if labels.ndim == 0 or labels.shape not in ((len(labels),), (len(labels), 1)):
         raise ValueError(f"{names[1]} in {source} has shape {labels.shape}, but it must be (images,)")
     if len(images) != len(labels):
-        raise ValueError(f"{source} has {len(images)} rows in {names[0]} but {len(labels)} in {names[1]}")
+        raise ValueError(
+            f"{source} has {counted(len(images), 'row')} in {names[0]} but {len(labels):,} in {names[1]}"
+        )
+
+
+def check_shape(images: NDArray[Any], what: str) -> None:
+    """Refuse images that are no array of rows; `what` is their name in the message."""
+    if images.ndim < 2:
+        raise ValueError(f"{what} has shape {images.shape}, but it must be (images, values)")
+    if 0 in images.shape:
+        lacking = "rows" if len(images) == 0 else "values"
+        raise ValueError(f"{what} has shape {images.shape}, and so no {lacking}: save some in it")
 
 
 def as_rows(images: NDArray[Any], what: str) -> Rows:
@@ -116,8 +128,8 @@ def as_rows(images: NDArray[Any], what: str) -> Rows:
         return rows
     if rows.dtype.kind not in "biuf":
         raise ValueError(f"{what} holds {rows.dtype}, but it must hold plain numbers")
-    # NaN fails the comparison too
-    if not (rows.max() <= _LARGEST_VALUE and rows.min() >= -_LARGEST_VALUE):
+    # NaN fails the comparison too. As Python's numbers: the largest value is infinite in float16.
+    if not (float(rows.max()) <= LARGEST_VALUE and float(rows.min()) >= -LARGEST_VALUE):
         raise ValueError(f"{what} holds NaN, infinite or huge values; every value must be below 1e15 in size")
     return rows.astype(np.float32)
 

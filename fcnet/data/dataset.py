@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fcnet.data import labels as label_words
-from fcnet.data.checks import check_shapes, checked_part, checked_parts, shape_of_image
+from fcnet.data.checks import TURN_OBJECTS, check_shapes, checked_part, checked_parts, shape_of_image
 from fcnet.data.form import Form
 from fcnet.data.holdout import FOLDS, holdout_rows, test_rows
 from fcnet.data.split import PROTOCOLS, Normalisation, Part, Split
@@ -115,6 +115,8 @@ class Dataset:
             raise ValueError(f"{name} needs test_images and test_labels, or neither")
         for which, values in arrays.items():
             kinds = "biuf" if which.endswith("images") or class_names is not None else "biufUS"
+            if values.dtype.kind == "O":
+                raise ValueError(f"{which} in {name} holds object: {TURN_OBJECTS}")
             if values.dtype.kind not in kinds:
                 raise ValueError(f"{which} in {name} holds {values.dtype}, but it must hold plain numbers")
         return cls.assemble(

@@ -10,9 +10,9 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnet.data.checks import as_rows
+from fcnet.data.checks import TURN_OBJECTS, as_rows, check_shape
 from fcnet.data.dataset import Dataset
-from fcnet.data.reading import Reading, set_aside
+from fcnet.data.reading import UTF_16, Reading, set_aside
 from fcnet.errors import UserError
 
 MAX_BYTES = 1 << 30  # of a file, and of the arrays in it
@@ -29,6 +29,7 @@ _DEVELOPMENT = (
 )
 _TEST = (("test_data", "test_labels"), ("test_images", "test_labels"), ("x_test", "y_test"))
 _PARTS = {"development": _DEVELOPMENT, "test": _TEST}
+_OTHERWISE = "name a file or a folder of images, or say auto, cifar10, synthetic or sklearn:digits"
 _TO_PREDICT = ("images", *(images for images, _ in (*_TEST, *_DEVELOPMENT)))
 
 
@@ -78,7 +79,7 @@ def load_images(source: str) -> NDArray[Any]:
     UserError
         If the file is missing, unreadable, not of this form, or takes more than 1 GiB.
     """
-    with opened(source) as file:
+    with opened(source, "name an .npy or .npz file of images") as file:
         return read_images(file, Path(source).name)
 
 
@@ -113,28 +114,26 @@ def read_images(file: BinaryIO, name: str) -> NDArray[Any]:
         (images,) = found.values()
     else:
         raise UserError(f"{name} is neither an .npy nor an .npz file; save images with numpy.save")
-    if images.ndim < 2 or 0 in images.shape:
-        raise UserError(f"{name} has images of shape {images.shape}, but it must be (images, values)")
     try:
-        return as_rows(images, f"images in {name}")
+        check_shape(images, f"the array of images in {name}")
+        return as_rows(images, f"the array of images in {name}")
     except ValueError as error:
         raise UserError(" ".join(str(error).split())) from error
 
 
 @contextlib.contextmanager
-def opened(source: str) -> Iterator[BinaryIO]:
-    """Open a regular file of at most 1 GiB, or say why not."""
+def opened(source: str, otherwise: str = _OTHERWISE) -> Iterator[BinaryIO]:
+    """Open a regular file of at most 1 GiB, or say why not; `otherwise` says what to do if there is none."""
     try:
         path = Path(source)
         if path.is_dir():
             raise UserError(f"the data file {source} is a folder; name a file in it")
         if not path.exists():
-            raise UserError(
-                f"the data file {source} does not exist; "
-                "name a file or a folder of images, or say auto, cifar10, synthetic or sklearn:digits"
-            )
+            raise UserError(f"the data file {source} does not exist; {otherwise}")
         if not path.is_file():
             raise UserError(f"the data file {source} is a device or pipe; name a regular file")
+        if path.stat().st_size == 0:
+            raise UserError(f"the data file {source} is empty; save it again, or name another one")
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"the data file {source} is larger than 1 GiB; keep fewer images in it")
         with path.open("rb") as file:
@@ -167,7 +166,7 @@ def read(
             everything = _read_pickle(file, name)
             arrays = {key: everything[key] for key in _chosen(everything, name)}
         return _checked(arrays, name, say)
-    if start.startswith(b"PAR1") or _is_text(start):
+    if start.startswith((b"PAR1", *UTF_16)) or _is_text(start):
         from fcnet.data import tables  # and its library
 
         return tables.read(file, name, reading, say)
@@ -259,6 +258,8 @@ def _read_array(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
         (2, 0): np.lib.format.read_array_header_2_0,
     }
     shape, fortran, dtype = header[version](stream)
+    if dtype.kind == "O":
+        raise UserError(f"{where} holds object, which only code in it could read: {TURN_OBJECTS}")
     if not (dtype.kind in "biuf" and dtype.itemsize <= 8) and not (dtype.kind in "US" and dtype.itemsize):
         raise UserError(f"{where} holds {dtype}, but it must hold plain numbers")
     n_values = 1

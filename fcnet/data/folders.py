@@ -1,6 +1,7 @@
 """Folders of image files, a folder for each class: ``DIR/CLASS/*.png`` or ``DIR/train/CLASS/*.png``."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnet.data.dataset import Dataset
-from fcnet.data.form import ImageForm
+from fcnet.data.form import ImageForm, listed
 from fcnet.data.pictures import ENDINGS, attempt, common_form, decode, look
 from fcnet.data.reading import Reading, set_aside
 from fcnet.errors import UserError
+from fcnet.text import counted
 
 _NAMED = 5  # so many damaged files are named
 
@@ -39,25 +41,27 @@ def load(source: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
     parts = [root / "train", root / "test"] if (root / "train").is_dir() else [root]
     if len(parts) == 2 and not parts[1].is_dir():
         del parts[1]
-    found = [_files(part, root) for part in parts]
+    passed: Counter[str] = Counter()
+    found = [_files(part, root, passed) for part in parts]
     if not found[0]:
         raise UserError(
             f"{source} holds no images in folders of classes: keep them as {source}/CLASS/NAME.png, where"
             f" files end in {', '.join(ENDINGS)}"
         )
+    _say_passed(passed, source, ", each in the folder of its class", say)
+    if root not in parts:
+        _say_unread(root, [part.name for part in parts], say)
     paths = [path for part in found for path, _ in part]
     labels = np.array([label for part in found for _, label in part])
     is_test = np.arange(len(paths)) >= len(found[0])
     images, form, is_damaged = read_images(paths, root, reading.image_size, skip_damaged=reading.skip_damaged)
     if is_damaged.any():
-        say(f"{is_damaged.sum():,} of {len(paths):,} images in {source} are damaged and left out.")
+        say(f"{is_damaged.sum():,} of {len(paths):,} images in {source} {_are(is_damaged)} damaged and left out.")
     labels, is_test = labels[~is_damaged], is_test[~is_damaged]
-    arrays, names = [images, labels], [f"the images in {source}", f"the folders in {source}"]
+    arrays, names = [images, labels], ["the tree of folders"] * 2
     if len(found) == 2:
         arrays = [array[part] for part in (~is_test, is_test) for array in (images, labels)]
-        names = [
-            f"{what} {source}/{part}" for part in ("train", "test") for what in ("images of", "folders of")
-        ]
+        names = [f"the folder {part.name}" for part in parts for _ in range(2)]
     try:
         dataset = Dataset.assemble(arrays, names, name, form=form)
     except ValueError as error:
@@ -67,8 +71,10 @@ def load(source: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
     return dataset
 
 
-def find(source: str) -> list[Path]:
+def find(source: str, say: Callable[[str], None]) -> list[Path]:
     """Return the image files of a folder and of all folders in it, by name; or the one file.
+
+    `say` takes a notice about other files.
 
     Raises
     ------
@@ -76,15 +82,17 @@ def find(source: str) -> list[Path]:
         If there are none, or a link leads out of the folder.
     """
     root = Path(source)
+    if not os.path.exists(source):  # noqa: PTH110  # false, not an error, for a name that no file can have
+        raise UserError(f"{source} does not exist: name an image file, or a folder of some")
     if not root.is_dir():
         return [root]
-    found = sorted(
-        Path(folder, file) for folder, _, files in os.walk(root) for file in files if _is_image(file)
-    )
+    everything = sorted(Path(folder, file) for folder, _, files in os.walk(root) for file in files)
+    found = [path for path in everything if _is_image(path.name)]
     for path in found:
         _refuse_outside(path, root)
     if not found:
         raise UserError(f"{source} holds no files that end in {', '.join(ENDINGS)}")
+    _say_passed(Counter(_kind(path) for path in everything if _is_other(path.name)), source, "", say)
     return found
 
 
@@ -110,12 +118,12 @@ def read_images(
     UserError
         If some are damaged and that is not allowed, or all are; or they do not go together.
     """
-    source = str(root)
+    source, is_new = str(root), form is not None
     is_damaged = np.zeros(len(paths), np.bool_)
     if form is None:
         seen, is_damaged = attempt(paths, look, f"looking at {root.name}")
         if is_damaged.all():
-            _judge(paths, is_damaged, root, skip_damaged=skip_damaged)
+            _judge(paths, is_damaged, root, skip_damaged=skip_damaged, is_new=is_new)
         names = [str(path.relative_to(root)) for path, bad in zip(paths, is_damaged, strict=True) if not bad]
         form = common_form([each for each in seen if each is not None], side, names, source)
     images = np.zeros((len(paths), *form.shape), np.uint8 if form.bits == 8 else np.float32)
@@ -128,14 +136,16 @@ def read_images(
     good = [path for path, bad in zip(paths, is_damaged, strict=True) if not bad]
     _, also = attempt(good, keep, f"reading {root.name}")
     is_damaged[np.flatnonzero(~is_damaged)[also]] = True
-    _judge(paths, is_damaged, root, skip_damaged=skip_damaged)
+    _judge(paths, is_damaged, root, skip_damaged=skip_damaged, is_new=is_new)
     return images[~is_damaged] if is_damaged.any() else images, form, is_damaged
 
 
-def _files(part: Path, root: Path) -> list[tuple[Path, str]]:
-    """Return the image files in the folders of a part, by name, each with its folder's name."""
+def _files(part: Path, root: Path, passed: Counter[str]) -> list[tuple[Path, str]]:
+    """Return the image files in the folders of a part, by name, each with its folder's name; count others."""
     found = []
     for folder in sorted(part.iterdir()):
+        if not folder.is_dir() and _is_image(folder.name):
+            passed[_kind(folder)] += 1
         if not folder.is_dir() or folder.name.startswith("."):
             continue
         _refuse_outside(folder, root)
@@ -143,11 +153,39 @@ def _files(part: Path, root: Path) -> list[tuple[Path, str]]:
             if _is_image(path.name):
                 _refuse_outside(path, root)
                 found.append((path, folder.name))
+            elif _is_other(path.name):
+                passed[_kind(path)] += 1
     return found
 
 
 def _is_image(file: str) -> bool:
     return file.lower().endswith(ENDINGS) and not file.startswith(".")
+
+
+def _is_other(file: str) -> bool:
+    return not file.lower().endswith(ENDINGS) and not file.startswith(".")
+
+
+def _kind(path: Path) -> str:
+    return "folder" if path.is_dir() else path.suffix.lower() or "without a suffix"
+
+
+def _say_passed(passed: Counter[str], source: str, where: str, say: Callable[[str], None]) -> None:
+    if passed:
+        kinds = listed(
+            [counted(n, kind) if kind == "folder" else f"{n:,} {kind}" for kind, n in passed.most_common()]
+        )
+        say(f"Passed over in {source}: {kinds}; images are files that end in {', '.join(ENDINGS)}{where}.")
+
+
+def _say_unread(root: Path, parts: Sequence[str], say: Callable[[str], None]) -> None:
+    others = [each.name for each in sorted(root.iterdir()) if each.is_dir() and each.name not in parts]
+    others = [name for name in others if not name.startswith(".")]
+    if others:
+        say(
+            f"Of {root} {' and '.join(parts)} {'is' if len(parts) == 1 else 'are'} read, not"
+            f" {listed(others)}: a fifth of each class of train is held out for validation."
+        )
 
 
 def _refuse_outside(path: Path, root: Path) -> None:
@@ -158,13 +196,29 @@ def _refuse_outside(path: Path, root: Path) -> None:
         raise UserError(f"{path} is no regular file: remove it")
 
 
-def _judge(paths: Sequence[Path], is_damaged: NDArray[np.bool_], root: Path, *, skip_damaged: bool) -> None:
+def _are(is_damaged: NDArray[np.bool_]) -> str:
+    return "is" if is_damaged.sum() == 1 else "are"
+
+
+def _judge(
+    paths: Sequence[Path], is_damaged: NDArray[np.bool_], root: Path, *, skip_damaged: bool, is_new: bool
+) -> None:
+    """Refuse damaged files; new ones are those to predict from, of which none is left out."""
     n = int(is_damaged.sum())
-    if n and (not skip_damaged or n == len(paths)):
-        named = [str(path.relative_to(root)) for path, bad in zip(paths, is_damaged, strict=True) if bad]
-        more = f" and {n - _NAMED:,} more" if n > _NAMED else ""
-        mend = "name another folder" if n == len(paths) else "mend or remove them, or say --skip-damaged"
+    if not n or (skip_damaged and n < len(paths)):
+        return
+    if is_new and len(paths) == 1:
+        if not _is_image(paths[0].name):
+            raise UserError(f"{paths[0]} is in a format that is not read: convert it to PNG")
         raise UserError(
-            f"{n:,} of {len(paths):,} images in {root} are damaged, or larger than 50 million pixels"
-            f" ({', '.join(named[:_NAMED])}{more}): {mend}"
+            f"{paths[0]} is damaged, or larger than 50 million pixels: mend it, or name another image"
         )
+    named = [str(path.relative_to(root)) for path, bad in zip(paths, is_damaged, strict=True) if bad]
+    more = f" and {n - _NAMED:,} more" if n > _NAMED else ""
+    mend = "mend or remove them" + ("" if is_new else ", or say --skip-damaged")
+    if n == len(paths):
+        mend = "name another folder"
+    raise UserError(
+        f"{n:,} of {len(paths):,} images in {root} {_are(is_damaged)} damaged, or larger than 50 million pixels"
+        f" ({', '.join(named[:_NAMED])}{more}): {mend}"
+    )

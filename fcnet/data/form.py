@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from fcnet.data.checks import LARGEST_VALUE
 from fcnet.errors import UserError
 
 
@@ -97,14 +98,17 @@ class TableForm(Struct, frozen=True, tag="table"):
                 f"{source} lacks {listed(absent)}: the model needs every column that it was trained on"
             )
         if not self.impute:
-            refuse_missing({column.name: cells[column.name] for column in self.columns}, source)
+            refuse_missing(
+                {column.name: cells[column.name] for column in self.columns},
+                source,
+                "fill them in, for the model was trained on rows without any",
+            )
         rows, place, n_unknown = np.zeros((n, self.n_features), np.float32), 0, 0
         for column in self.columns:
             cell = cells[column.name]
             if column.words is None:
                 values = cell.values if cell.values is not None else np.full(n, np.nan)
-                with np.errstate(over="ignore"):  # infinite rows are refused later
-                    rows[:, place] = np.where(np.isnan(values), column.median or 0.0, values)
+                rows[:, place] = np.where(np.isnan(values), column.median or 0.0, values)
                 place += 1
                 continue
             known = {word: i for i, word in enumerate(column.words)}
@@ -178,8 +182,8 @@ def fit(cells: Mapping[str, Cells], is_development: NDArray[np.bool_], *, impute
     return TableForm(tuple(columns), impute)
 
 
-def refuse_missing(cells: Mapping[str, Cells], source: str) -> None:
-    """Refuse missing values, counted per column.
+def refuse_missing(cells: Mapping[str, Cells], source: str, advice: str) -> None:
+    """Refuse missing values, counted per column; `advice` ends the sentence.
 
     Raises
     ------
@@ -189,7 +193,25 @@ def refuse_missing(cells: Mapping[str, Cells], source: str) -> None:
     found = {name: cell.missing for name, cell in cells.items() if cell.missing}
     if found:
         counts = listed([f"{name} {n:,}" for name, n in sorted(found.items(), key=lambda item: -item[1])])
-        raise UserError(f"{source} has missing values ({counts}): fill them in, or say --impute median")
+        raise UserError(f"{source} has missing values ({counts}): {advice}")
+
+
+def refuse_huge(cells: Mapping[str, Cells], source: str) -> None:
+    """Refuse numbers that are infinite, or would be in computations.
+
+    Raises
+    ------
+    UserError
+        If there are any; it names the first column.
+    """
+    for name, cell in cells.items():
+        if cell.values is not None:
+            huge = cell.values[np.abs(cell.values) > LARGEST_VALUE]
+            if len(huge):
+                raise UserError(
+                    f"the column {name} of {source} holds {huge[0]:g}, but every number must be below 1e15 in"
+                    " size: mend it"
+                )
 
 
 def listed(names: Sequence[str]) -> str:

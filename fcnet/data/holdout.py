@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnet.text import counted
+
 FOLDS = 5
 """Parts of equal size into which the development rows are divided; one of them is held out."""
 MIN_ROWS_TO_DIVIDE = 6  # of a class: one for the test part leaves five
@@ -23,9 +25,8 @@ def test_rows(labels: NDArray[np.int64], class_names: Sequence[str], source: str
     counts = np.bincount(labels, minlength=len(class_names))
     if counts.min() < MIN_ROWS_TO_DIVIDE:
         rare = int(counts.argmin())
-        rows = "row" if counts[rare] == 1 else "rows"
         raise ValueError(
-            f"{source} has {counts[rare]} {rows} of class {class_names[rare]}; at least"
+            f"{source} has {counted(counts[rare], 'row')} of class {class_names[rare]}; at least"
             f" {MIN_ROWS_TO_DIVIDE} are needed of each class, a fifth of which is set aside as test part"
         )
     return holdout_rows(labels, seed=0, stream=_TEST_STREAM)

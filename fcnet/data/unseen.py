@@ -43,12 +43,12 @@ def load_unseen(source: str, form: Form | None, *, say: Callable[[str], None]) -
     if isinstance(form, TableForm):
         from fcnet.data import files, tables
 
-        with files.opened(source) as file:
+        with files.opened(source, "name a table like the one that the model was trained on") as file:
             return Unseen(tables.read_rows(file, Path(source).name, form, say))
     if isinstance(form, ImageForm):
         from fcnet.data import folders
 
-        paths = folders.find(source)
+        paths = folders.find(source, say)
         root = Path(source) if Path(source).is_dir() else Path(source).parent
         images, _, _ = folders.read_images(paths, root, form=form)
         return Unseen(as_rows(images, f"the images in {source}"), [str(path) for path in paths])

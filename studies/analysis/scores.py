@@ -213,18 +213,18 @@ def measured_score(values: ArrayLike, *, images: int, noise: float | None) -> Sc
     values : array-like of shape (n,)
         Accuracies as fractions.
     images : int
-        Number of images that judged them. Their choice adds ``p (1 - p) / images`` to the variance, however
-        many models are averaged.
+        Number of images that judged them. Their choice adds what `proportion_interval` says, however many
+        models are averaged.
     noise : float or None
         Standard deviation of a single training; several values bring their own.
     """
     s = summarise(values)
-    chance = Z95**2 * s.mean * (1.0 - s.mean) / images
-    if s.n > 1:
-        return _score(s.mean, s.n, float(np.hypot(np.sqrt(chance), s.high - s.mean)))
-    if noise is None:
+    if s.n == 1 and noise is None:
         return _score(s.mean, 1, None)
-    return _score(s.mean, 1, float(np.sqrt(chance + (Z95 * noise) ** 2)))
+    training = s.high - s.mean if s.n > 1 else Z95 * (noise or 0.0)
+    low, high = proportion_interval(s.mean, images)
+    low, high = s.mean - np.hypot(s.mean - low, training), s.mean + np.hypot(high - s.mean, training)
+    return Score(s.mean, max(0.0, float(low)), min(1.0, float(high)), s.n)
 
 
 def proportion_interval(share: float, n: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcnet.errors import UserError
-from fcnet.text import printable
+from fcnet.text import counted, printable
 from studies.commands.options import FormatOptions
 from studies.commands.parser import argument, switch
 
@@ -40,8 +40,8 @@ def run(options: Options) -> int:
     n_features = len(model.normalisation.mean)
     if found.rows.shape[1] != n_features:
         raise UserError(
-            f"{options.images} has {found.rows.shape[1]} values per row, but {options.model} was trained on"
-            f" {n_features}: name data of that size"
+            f"{options.images} has {counted(found.rows.shape[1], 'value')} per row, but {options.model} was trained on"
+            f" {n_features:,}: name data of that size"
         )
     logits = model.pooled(model.logits(found.rows))
     names = [model.class_names[label] for label in decide(logits)]

@@ -14,7 +14,7 @@ from studies import record
 from studies.analysis.scores import Score, measured_score, noise_floor, proportion_interval
 from studies.experiments.corrected import corrected_of
 from studies.program import command
-from studies.record import Confirmation, Kept, Opening
+from studies.record import Confirmation, Kept
 from studies.space import is_baseline
 
 
@@ -267,7 +267,7 @@ def scores_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept: Kept) -> 
         same = [c for c in confirmation.candidates if c.params == trial.params]
         if same and same[0].mean is not None:
             confirmed = Score(same[0].mean, same[0].low, same[0].high, same[0].n)
-    test, ensemble = _test_scores(kept.openings, record.configuration_hash(trial.params), noise)
+    test, ensemble = _test_scores(kept, record.configuration_hash(trial.params), noise)
     of_rows = kept.facts.metric == "accuracy"  # a mean over rows, each of which counts the same
     return Scores(
         trial=trial.number,
@@ -285,14 +285,14 @@ def scores_of_trial(study: Study, number: int) -> Scores:
     return scores_of(require_trial(study, number), study.get_trials(deepcopy=False), record.read(study))
 
 
-def _test_scores(
-    openings: Sequence[Opening], configuration: str, noise: float | None
-) -> tuple[Score | None, Score | None]:
-    """Return what a configuration's networks scored at its last opening: on average, and as one."""
-    tested = [opening for opening in openings if opening.configuration == configuration]
+def _test_scores(kept: Kept, configuration: str, noise: float | None) -> tuple[Score | None, Score | None]:
+    """Return what a configuration's last networks scored on the test set: on average, and as one."""
+    tested = [opening for opening in kept.openings if opening.configuration == configuration]
     if not tested or tested[-1].test_accuracies is None or tested[-1].images is None:
         return None, None
     accuracies, images, together = tested[-1].test_accuracies, tested[-1].images, tested[-1].ensemble_accuracy
+    if kept.final is not None and record.configuration_hash(kept.final.params) == configuration:
+        accuracies, together = kept.final.test_accuracy.values, kept.final.ensemble_accuracy
     test = measured_score(accuracies, images=images, noise=noise)
     if test.n == 1 or together is None:
         return test, None
