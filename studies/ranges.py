@@ -51,10 +51,12 @@ def narrowed(ranges: Sequence[str]) -> Space:
         number: Any = int if isinstance(old, IntDistribution) else float
         example = f"write NAME=LOW:HIGH, for example {name}={old.low:g}:{old.high:g}"
         ends = bounds.split(":")
-        if len(ends) not in (1, 2):
+        if len(ends) not in (1, 2) or "" in ends:
             raise UsageError(f"--range {text} does not name two ends: {example}")
         try:
             low, high = number(ends[0]), number(ends[-1])
+            if low > high:
+                raise ValueError("the lower end is above the upper one")
             new = kind(low, high, log=old.log)
             for bound in (low, high):
                 Hyperparameters(**{name: bound})
@@ -64,17 +66,23 @@ def narrowed(ranges: Sequence[str]) -> Space:
     return space
 
 
-def fixed(values: Sequence[str]) -> Sequence[str]:
+def fixed(values: Sequence[str], ranges: Sequence[str] = ()) -> Sequence[str]:
     """Return what ``--fix`` was given, once it is seen to name one value each, for `narrowed`.
 
     Raises
     ------
     UsageError
-        If one names several.
+        If one names several, no value that a training takes, or what was fixed or given a range before.
     """
+    names = {text.partition("=")[0] for text in ranges}
     for text in values:
-        if ":" in text or "," in text:
+        name, _, value = text.partition("=")
+        if ":" in value or "," in value:
             raise UsageError(f"--fix {text} names more than one value: write --range {text}")
+        if name in names:
+            raise UsageError(f"--fix {text}: {name} has a value or a range already: leave one of them out")
+        names.add(name)
+        _checked(name, value, f"--fix {text}", "write NAME=VALUE")
     return values
 
 
@@ -89,19 +97,27 @@ def point(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for word in text.split(","):
         name, _, value = word.partition("=")
-        if name not in DEFAULT_SPACE or name in found:
-            known = f"there are {', '.join(DEFAULT_SPACE)}"
-            why = "is named twice" if name in found else f"is no hyperparameter; {known}"
-            raise UsageError(f"--try {text}: {name!r} {why}")
-        try:
-            found[name] = _value(name, value)
-            Hyperparameters(**{name: found[name]})
-        except ValueError as error:
-            raise UsageError(f"--try {text} cannot be used ({error}): write NAME=VALUE,...") from error
+        if name in found:
+            raise UsageError(f"--try {text}: {name!r} is named twice")
+        found[name] = _checked(name, value, f"--try {text}", "write NAME=VALUE,...")
     return found
 
 
+def _checked(name: str, word: str, said: str, mend: str) -> Any:
+    """Return the value that a word gives to a hyperparameter; `said` is what the user said."""
+    if name not in DEFAULT_SPACE:
+        raise UsageError(f"{said}: {name!r} is no hyperparameter; there are {', '.join(DEFAULT_SPACE)}")
+    try:
+        value = _value(name, word)
+        Hyperparameters(**{name: value})
+    except ValueError as error:
+        raise UsageError(f"{said} cannot be used ({error}): {mend}") from error
+    return value
+
+
 def _value(name: str, word: str) -> Any:
+    if not word:
+        raise ValueError(f"{name} has no value")
     if name in CHOICES:
         by_word = {str(choice): choice for choice in CHOICES[name]}
         if word not in by_word:
@@ -159,7 +175,8 @@ def fitting(asked: Space, fitted: Space, n_rows: int, n_features: int) -> str | 
     changed = [f"{name} {text}" for name, text in words.items() if text != was[name] and name != "mirror"]
     sentences = []
     if changed:
-        sentences.append(f"Ranges fitted to {n_rows:,} rows of {n_features:,} values: {', '.join(changed)}.")
+        values = f"{n_features:,} value{'' if n_features == 1 else 's'}"
+        sentences.append(f"Ranges fitted to {n_rows:,} rows of {values}: {', '.join(changed)}.")
     if words.get("mirror") == "False, True" != was["mirror"]:
         sentences.append(
             "Images are tried with and without mirror images; --range mirror=False leaves these out."

@@ -98,6 +98,41 @@ def test_a_command_line_becomes_the_options_of_its_command():
         assert debug == ("--debug" in words)
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--study", ""], "argument --study: nothing is named"),
+        (["--data", " "], "argument --data: nothing is named"),
+        (["best", "--storage", ""], "argument --storage: nothing is named"),
+        (
+            ["--seed", "9" * 13],
+            f"argument --seed: {'9' * 13} is larger than 999,999,999,999, the largest that",
+        ),
+        (["--trials", "0"], "argument --trials: '0' is not a whole number of at least 1"),
+        (
+            ["--range", "momentum"],
+            "--range momentum does not name two ends: write NAME=LOW:HIGH, for example",
+        ),
+        (
+            ["--range", "momentum=0.9:0.1"],
+            "cannot be used (the lower end is above the upper one): write NAME=",
+        ),
+        (["--fix", "momentum=1.5"], "--fix momentum=1.5 cannot be used (momentum is 1.5, but it must be in"),
+        (["--fix", "momentum"], "--fix momentum cannot be used (momentum has no value): write NAME=VALUE"),
+        (["--fix", "x=1"], "--fix x=1: 'x' is no hyperparameter; there are batch_size, "),
+        (["--fix", "n_layers=2", "--fix", "n_layers=3"], "--fix n_layers=3: n_layers has a value or a range"),
+        (["--fix", "n_layers=2", "--range", "n_layers=2:3"], "--fix n_layers=2: n_layers has a value or a"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_a_sentence_that_says_how_to_mend_it(words, sentence, capsys):
+    try:
+        code = main.main([*words, "--data", "no such file"] if "--data" not in words else words)
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    assert sentence in capsys.readouterr().err
+
+
 def test_options_name_the_study_in_a_command_to_be_typed():
     assert StudyOptions().typed == ""
     assert StudyOptions(study="two words").typed == " --study 'two words'"

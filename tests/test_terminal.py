@@ -247,3 +247,26 @@ def test_another_shell_is_refused_in_a_sentence():
     )
     assert done.returncode == 2
     assert "'csh' is no shell that is known: write bash, zsh, fish" in done.stderr
+
+
+def test_figures_are_whole_on_a_narrow_terminal():
+    console = terminal(width=60)
+    study = make_study(60, confirmed=True, tested=True)
+    print_best(console, summarise(study), advise(study))
+    told = re.sub(r"\x1b\[[\d;]*m", "", console.file.getvalue())
+    assert "…" not in told
+    for score in (summarise(study).scores.confirmed, summarise(study).scores.ensemble):
+        assert f"{100 * score.mean:.2f} %" in told
+        assert f"{100 * score.low:.2f} .. {100 * score.high:.2f} %" in told
+
+
+def test_what_is_advised_follows_from_what_was_done():
+    def told(study):
+        console = terminal(width=200)
+        print_best(console, summarise(study), advise(study), options=" --study x")
+        return console.file.getvalue()
+
+    assert "train the winner and open the test set" in told(make_study(60))
+    assert "train the winner" not in told(make_study(60, confirmed=True, tested=True))
+    broken = told(make_study(3, diverged=1.0, first=None))
+    assert "No trial is complete yet.\nAll 3 trainings diverged: choose lower rates, as --range lea" in broken

@@ -101,8 +101,8 @@ def _model(options: Options, path: Path) -> None:
         final = record.read(study.open()).final
         if final is None:
             raise UserError(
-                f"the study {study.study!r} has no trained model yet: run {command('train')} first,"
-                " or name one with --model"
+                f"the study {study.study!r} has no trained model yet: run"
+                f" {command('train' + study.typed)} first, or name one with --model"
             )
         saved = final.model
     write_whole(path, as_onnx(Model.load(Path(saved))))

@@ -43,9 +43,18 @@ def seconds(text: str) -> float:
 
 
 def _whole(text: str, *, at_least: int) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 12 or int(text) < at_least:
+    if not text.isascii() or not text.isdigit() or (len(text) < 13 and int(text) < at_least):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {at_least}")
+    if len(text) > 12:
+        raise argparse.ArgumentTypeError(f"{text} is larger than {10**12 - 1:,}, the largest that is taken")
     return int(text)
+
+
+def word(text: str) -> str:
+    """Read what names something."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("nothing is named")
+    return text
 
 
 def _median(text: str) -> str:
@@ -62,8 +71,8 @@ def _names(text: str) -> tuple[str, ...]:
 class StudyOptions:
     """The study that a command is about."""
 
-    storage: str = option(str, STORAGE, "URL", "database")
-    study: str = option(str, STUDY, "NAME", "its study")
+    storage: str = option(word, STORAGE, "URL", "database")
+    study: str = option(word, STUDY, "NAME", "its study")
 
     def open(self) -> Study:
         """Open the study for reading."""
@@ -85,7 +94,10 @@ class DataOptions:
     """The data of a study that is there."""
 
     data: str | None = option(
-        str, None, "DATA", "where the data are now, as a sweep takes it (default: where the sweep found them)"
+        word,
+        None,
+        "DATA",
+        "where the data are now, as a sweep takes it (default: where the sweep found them)",
     )
 
 
@@ -94,7 +106,7 @@ class TrainingOptions:
     """The data of a new study, and how long its trainings are."""
 
     data: str = option(
-        str,
+        word,
         "auto",
         "DATA",
         "auto, cifar10, synthetic, sklearn:NAME (digits, iris, wine, breast_cancer), a file (.npz, pickle,"

@@ -40,8 +40,8 @@ def run(options: Options) -> int:
     n_features = len(model.normalisation.mean)
     if found.rows.shape[1] != n_features:
         raise UserError(
-            f"{options.images} has {counted(found.rows.shape[1], 'value')} per row, but {options.model} was trained on"
-            f" {n_features:,}: name data of that size"
+            f"{options.images} has {counted(found.rows.shape[1], 'value')} per row, but {options.model} was"
+            f" trained on {n_features:,}: name data of that size"
         )
     logits = model.pooled(model.logits(found.rows))
     names = [model.class_names[label] for label in decide(logits)]

@@ -87,7 +87,7 @@ class Options(best.Options, TrainingOptions, WorkerOptions, NotifyOptions):
             seed=self.seed,
             timeout=self.timeout,
             until_flat=self.until_flat,
-            space=narrowed([*self.range, *fixed(self.fix)]),
+            space=narrowed([*self.range, *fixed(self.fix, self.range)]),
             points=self.points,
             taken_from=self.taken_from,
         )

@@ -8,7 +8,7 @@ from optuna.study import Study
 from fcnet.errors import UserError
 from studies.execution.backend import Backend
 from studies.execution.environment import environment
-from studies.execution.experiment import Experiment
+from studies.execution.experiment import FINISHED, Experiment
 from studies.execution.objective import Objective
 from studies.execution.progress import Progress
 from studies.execution.runner import Runner
@@ -81,7 +81,7 @@ def run(
             publish(study)
             raise
         if runner.nothing_to_do:
-            n = experiment.total(study.get_trials(deepcopy=False))
+            n = sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
             say(f"The study {study.study_name} holds {n} finished trials already: nothing is left to do.")
         if runner.ended_because is not None:
             say(f"{experiment.title} ended early: {runner.ended_because}.")

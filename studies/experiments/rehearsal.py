@@ -20,6 +20,8 @@ from studies.storage.database import connect, parse
 from studies.storage.errors import redact
 from studies.storage.study import check_facts, load_study
 
+_START, _BESIDE = 3.0, 0.1  # seconds of a sweep, and of each trial, that are no training
+
 
 @dataclass(frozen=True)
 class Rehearsal:
@@ -85,7 +87,7 @@ def rehearse(plan: Plan, *, workers: int, say: Callable[[str], None]) -> Rehears
         folder=str(Path.cwd()),
         begun=begun,
         epoch_seconds=each,
-        seconds=None if each is None else -(-left // workers) * plan.epochs * each,
+        seconds=None if each is None else _START + left * _BESIDE + -(-left // workers) * plan.epochs * each,
     )
 
 

@@ -13,7 +13,6 @@ from fcnet.metrics import Metric
 from studies import record
 from studies.analysis.scores import Score, measured_score, noise_floor, proportion_interval
 from studies.experiments.corrected import corrected_of
-from studies.program import command
 from studies.record import Confirmation, Kept
 from studies.space import is_baseline
 
@@ -187,7 +186,7 @@ def require_best(study: Study) -> FrozenTrial:
     """
     best = best_trial(study.get_trials(deepcopy=False))
     if best is None:
-        raise UserError(f"the study {study.study_name!r} has no complete trial yet: run {command()} first")
+        raise UserError(f"the study {study.study_name!r} has no complete trial yet: go on with it first")
     return best
 
 
@@ -203,7 +202,7 @@ def require_trial(study: Study, number: int) -> FrozenTrial:
         if trial.number == number and trial.state == TrialState.COMPLETE:
             return trial
     raise UserError(
-        f"the study {study.study_name!r} has no complete trial {number}: {command('best')} names the best one"
+        f"the study {study.study_name!r} has no complete trial {number}: name one that is complete"
     )
 
 
@@ -225,8 +224,8 @@ def winner_of(study: Study) -> tuple[FrozenTrial, str]:
     best, confirmation = require_best(study), record.read(study).confirmation
     if confirmation is None:
         return best, (
-            f"Trial {best.number} has the best search score; it was not confirmed:"
-            f" {command('confirm')} tells luck from merit."
+            f"Trial {best.number} has the best search score; it was not confirmed,"
+            " which tells luck from merit."
         )
     number, rank = confirmation.winner, "has the best confirmed score"
     if confirmation.verdict == "beats":

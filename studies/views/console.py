@@ -34,5 +34,6 @@ def table(*columns: str, left: tuple[str, ...] = ()) -> Table:
     """Return an empty table; the first column and those in `left` are text, the others numbers."""
     made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for i, name in enumerate(columns):
-        made.add_column(name, justify="left" if i == 0 or name in left else "right", no_wrap=name not in left)
+        is_text = i == 0 or name in left  # which breaks between words before a figure is cut
+        made.add_column(name, justify="left" if is_text else "right", no_wrap=not is_text)
     return made

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
+from studies.choices import STUDY
 from studies.experiments.results import Counts, Data, Summary
 from studies.program import command
 from studies.record import Kept
@@ -123,11 +125,11 @@ def _evidence(summary: Summary) -> list[str]:
 
 
 def _next_steps(summary: Summary) -> list[str]:
-    steps = []
+    steps, named = [], "" if summary.study == STUDY else f" --study {shlex.quote(summary.study)}"
     if summary.confirmation is None:
-        steps.append(f"`{command('confirm')}` re-trains the top trials on fresh seeds")
+        steps.append(f"`{command('confirm' + named)}` re-trains the top trials on fresh seeds")
     if summary.test_openings == 0:
-        steps.append(f"`{command('train')}` trains the best parameters and opens the test set")
+        steps.append(f"`{command('train' + named)}` trains the best parameters and opens the test set")
     if not steps:
         return []
     return [f"A best score is the luckiest of many: it flatters. Next: {', '.join(steps)}.", ""]

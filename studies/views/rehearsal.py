@@ -5,7 +5,7 @@ import shlex
 from rich.console import Console
 
 from studies.experiments.rehearsal import Rehearsal
-from studies.views.words import duration
+from studies.views.words import count, roughly
 
 
 def print_rehearsal(console: Console, found: Rehearsal) -> None:
@@ -13,7 +13,8 @@ def print_rehearsal(console: Console, found: Rehearsal) -> None:
     data = found.data
     lines = [
         f"Data: {data['name']}, {data['training']} rows to train on, {data['validation']} to validate on,"
-        f" {data['test']} in the locked test part; {data['features']} values each, {data['classes']} classes",
+        f" {data['test']} in the locked test part; {count(data['features'], 'value')} each,"
+        f" {data['classes']} classes",
         f"Fingerprint: {data['fingerprint']}",
         "Searched:",
         *(f"  {name:<14} {words}" for name, words in found.space.items()),
@@ -26,7 +27,7 @@ def print_rehearsal(console: Console, found: Rehearsal) -> None:
         lines.append("Time: not known, for the starting point diverges at once: choose lower rates")
     else:
         lines.append(
-            f"Time: about {duration(found.seconds)} if no training is ended early, by one epoch of the"
+            f"Time: {roughly(found.seconds)} if no training is ended early, by one epoch of the"
             f" starting point of {found.epoch_seconds:.3g} s"
         )
     console.print("\n".join([*lines, "Nothing was written."]), markup=False, highlight=False)

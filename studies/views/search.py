@@ -24,6 +24,11 @@ def print_best(console: Console, summary: Summary, advice: Advice, *, options: s
     )
     if summary.trial is None or summary.value is None or summary.params is None:
         console.print("No trial is complete yet.")
+        if trials.pruned:  # none is ended early before some are complete
+            console.print(
+                f"All {count(trials.pruned, 'training')} diverged: choose lower rates, as"
+                " --range learning_rate=1e-5:1e-2, in a new study."
+            )
         return
     baseline = summary.baseline
     console.print(
@@ -41,7 +46,8 @@ def print_best(console: Console, summary: Summary, advice: Advice, *, options: s
     steps = [("dashboard", "look at the effects of the parameters")]
     if summary.confirmation is None:
         steps.append(("confirm", "train the top trials again on fresh seeds"))
-    steps.append(("train", "train the winner and open the test set"))
+    if summary.scores is None or summary.scores.test is None:
+        steps.append(("train", "train the winner and open the test set"))
     print_next(console, [(command(verb + options), words) for verb, words in steps])
 
 

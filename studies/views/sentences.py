@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from studies.analysis.advice import MIN_TRIALS
 from studies.analysis.scores import distance_from_best
 from studies.choices import TOP
-from studies.program import command
 from studies.views.words import count, duration, metric_words, percent, points, roughly, short
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def noise_sentence(noise: float | None, n_trials: int, baseline: float | None = 
     `baseline` is the noise of the baseline; 0 is what the others' noise explains, and says nothing.
     """
     if noise is None:
-        return f"The noise of a training has not been measured: {command('confirm')} repeats the top trials."
+        return "The noise of a training has not been measured: a confirmation repeats the top trials."
     where = f" at the top, by {points(baseline)} at the baseline" if baseline else ""
     measured = f"A single training varies by {points(noise)}{where} (standard deviation, from repeats)"
     if n_trials < 2:
@@ -107,7 +106,7 @@ def remarks(summary: Summary) -> list[str]:
     if summary.metric != "accuracy" and scores.confirmed is None and summary.n_trials.complete > 1:
         uncorrected = (
             f"A {metric_words(summary.metric)} is not corrected for the picking, which would need the class"
-            f" of each row: {command('confirm')} tells luck from merit."
+            f" of each row: a confirmation tells luck from merit."
         )
     found = (flattery_sentence(scores), uncorrected, noise_told(summary))
     return [sentence for sentence in found if sentence]

@@ -164,8 +164,7 @@ def _next(overview: Overview, options: str) -> list[tuple[str, str]]:
             steps.append((more, f"train them on so many seeds that a verdict is likely: {cost}"))
         if summary.test_openings == 0:
             steps.append(("train", "train the winner, save the model, open the test set once"))
-        if summary.trial is not None:
-            steps.append((f"reproduce {summary.trial}", "train the best trial again and compare every bit"))
+        steps.append((f"reproduce {summary.trial}", "train the best trial again and compare every bit"))
         if overview.advice.wider:
             steps.append(
                 (shlex.join(overview.advice.wider), "search beyond the edges that the best trial touches")
