@@ -62,7 +62,15 @@ BAD = {
     "NaN": (arrays(labels=np.full(30, np.nan)), "labels in arrays holds nan"),
     "dates": (arrays(labels=np.arange(30).astype("M8[D]")), "labels in arrays holds datetime64[D]"),
     "half a test part": (arrays(test_labels=None), "arrays needs test_images and test_labels, or neither"),
-    "objects": (arrays(images=np.full((30, 2), None)), "images in arrays holds object"),
+    "objects": (
+        arrays(images=np.full((30, 2), None)),
+        "images in arrays holds object: save words with .astype",
+    ),
+    "words as objects": (
+        arrays(labels=np.array(["a", "b"], object)[np.arange(30) % 2]),
+        "labels in arrays holds object: save words with .astype(str), numbers with .astype(float)",
+    ),
+    "one row": (arrays(images=np.zeros((1, 12))), "arrays has 1 row in images but 30 in labels"),
     "rows": (arrays(labels=np.arange(29) % 2), "arrays has 30 rows in images but 29 in labels"),
     "no test": (arrays(test_images=np.empty((0, 12), np.uint8)), "test_images in arrays has shape (0, 12)"),
     "names": (arrays(class_names=["a", "a"]), "class_names is ['a', 'a'], but it must be two or more"),

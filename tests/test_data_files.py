@@ -16,9 +16,12 @@ from datafiles import FUZZ, WRITERS, Arrays, Calls, arrays, npz, python2_pickle,
 from hypothesis import given
 from hypothesis import strategies as st
 from test_data_pickles import BOMBS, HOSTILE
+from test_model import trained
 
 from fcnet.data import files, load
+from fcnet.data.checks import as_rows
 from fcnet.errors import UserError
+from studies.commands.main import main
 
 
 @pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS.keys())
@@ -90,7 +93,19 @@ BAD = {
     "feature counts": (_changed(test_data=np.zeros((6, 13), np.uint8)), "12 values per image"),
     "mixed types": (_changed(test_data=np.zeros((6, 12), np.float32)), "mixes uint8 and floating"),
     "flat images": (_changed(train_data=np.zeros(20, np.uint8)), "shape (20,)"),
-    "no rows": (_changed(train_data=np.zeros((0, 12), np.uint8)), "shape (0, 12)"),
+    "no rows": (
+        _changed(train_data=np.zeros((0, 12), np.uint8)),
+        "train_data in some.file has shape (0, 12), and so no rows: save some in it",
+    ),
+    "no values": (_changed(train_data=np.zeros((20, 0), np.uint8)), "has shape (20, 0), and so no values:"),
+    "one value": (
+        _changed(test_data=np.zeros((6, 1), np.uint8)),
+        "12 values per image in train_data but 1 in",
+    ),
+    "infinite halves": (
+        arrays(dtype="float16") | {"test_data": np.full((6, 12), np.inf, np.float16)},
+        "test_data in some.file holds NaN, infinite or huge",
+    ),
     "one-hot labels": (_changed(train_labels=np.eye(20)), "train_labels in some.file has shape (20, 20)"),
     "scalar label": (_changed(train_labels=np.array(1)), "train_labels in some.file has shape ()"),
     "missing key": ({k: v for k, v in arrays().items() if k != "test_labels"}, "lacks test_labels; save"),
@@ -108,6 +123,43 @@ def test_unusable_arrays_are_told_in_a_sentence(case: str, writer: Callable[[Arr
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bool", "int8", "int64", "uint64"])
+def test_numbers_of_any_type_are_read_without_a_warning(dtype: str) -> None:
+    content = arrays(dtype=dtype)
+    np.testing.assert_array_equal(read(npz(content)).images, content["train_data"].astype(np.float32))
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_are_bounded_whatever_their_type() -> None:
+    for dtype in (np.float16, np.float32, np.longdouble):
+        largest = min(float(np.finfo(dtype).max), 1e15)
+        for sign in (1, -1):
+            assert as_rows(np.full((2, 1), sign * largest, dtype), "x").dtype == np.float32
+            with pytest.raises(ValueError, match="x holds NaN, infinite or huge values"):
+                as_rows(np.full((2, 1), sign * np.inf, dtype), "x")
+    with pytest.raises(ValueError, match="x holds NaN, infinite or huge values"):
+        as_rows(np.full((2, 1), np.longdouble(2e15)), "x")
+
+
+def test_images_to_predict_from_must_have_rows(tmp_path: Path) -> None:
+    np.save(tmp_path / "none.npy", np.zeros((0, 12)))
+    with pytest.raises(UserError, match=r"array of images in none\.npy has shape \(0, 12\), and so no rows"):
+        files.load_images(str(tmp_path / "none.npy"))
+    with pytest.raises(UserError, match=r"does not exist; name an \.npy or \.npz file of images$"):
+        files.load_images(str(tmp_path / "other.npy"))
+
+
+def test_predict_takes_rows_of_the_models_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, images = str(tmp_path / "model.safetensors"), str(tmp_path / "images.npy")
+    trained().save(Path(model))
+    for n, values in ((1, "1 value"), (12, "12 values")):
+        np.save(images, np.zeros((3, n)))
+        assert main(["predict", model, images]) == 1
+        said = f"{images} has {values} per row, but {model} was trained on 9: name data of that size\n"
+        assert capsys.readouterr().err.endswith(said)
+
+
 def test_too_few_rows_of_a_class() -> None:
     labels = (np.arange(20) < 4).astype(int)
     with pytest.raises(UserError, match="4 rows of class 1 in train_data; at least 5"):
@@ -116,14 +168,14 @@ def test_too_few_rows_of_a_class() -> None:
 
 def test_paths_that_are_no_data_file(tmp_path: Path) -> None:
     missing = tmp_path / "none.npz"
-    with pytest.raises(UserError, match=f"{missing} does not exist"):
+    with pytest.raises(UserError, match=f"{missing} does not exist; name a file or a folder of images, or s"):
         load(str(missing))
     with pytest.raises(UserError, match="holds no images in folders of classes"):
         load(str(tmp_path))
     with pytest.raises(UserError, match="is a device or pipe"):
         load(os.devnull)
     (tmp_path / "empty.npz").touch()
-    with pytest.raises(UserError, match=r"empty.npz is neither an .npz archive, nor a pickle"):
+    with pytest.raises(UserError, match=r"the data file .*empty\.npz is empty; save it again"):
         load(str(tmp_path / "empty.npz"))
     with pytest.raises(UserError, match="cannot be read"):
         load("n" * 300)
@@ -163,7 +215,8 @@ def test_npz_members_must_fit_their_headers() -> None:
     with pytest.raises(UserError, match="its size and its shape"):
         read(_zip(_npy(claims, b"abc")))
     objects = "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n"
-    with pytest.raises(UserError, match="holds object"):
+    told = r"holds object, that is pickles, which are not read: save words with \.astype\(str\), numbers with"
+    with pytest.raises(UserError, match=told):
         read(_zip(_npy(objects, pickle.dumps([Calls(Path("/nowhere"))]))))
     with pytest.raises(UserError, match=r"damaged \.npz archive"):
         read(_zip(_npy("(" * 5000)))

@@ -130,12 +130,24 @@ def test_missing_values_are_counted_per_column_or_filled():
         read(arrow_bytes(gaps))
 
 
+def numbers(n):
+    """Return rows whose first cell is another number each."""
+    return [[f"{i}.5", *ROWS[i % 60][1:]] for i in range(n)]
+
+
 BAD = {
     "no columns": ("some words\nand more\n", "is text without columns"),
     "no rows": (text([]), "fruit.csv has no rows"),
     "ragged rows": (text([*ROWS, ["1", "red"]]), "is no readable table (CSV parse error"),
     "twins": (text(header=["a", "a", "b", "c"]), "has several columns called a"),
-    "a lacking label": (text([*ROWS, ["1", "red", "2", ""]]), "lacks 1 label in the column kind"),
+    "a lacking label": (
+        text([*ROWS, ["1", "red", "2", ""]]),
+        "lacks 1 label in the column kind: fill it in, or leave this row out",
+    ),
+    "lacking labels": (
+        text([*ROWS, *[["1", "red", "2", ""]] * 2]),
+        "lacks 2 labels in the column kind: fill them in, or leave these rows out",
+    ),
     "quantities": (
         text([row[::-1] for row in ROWS], HEADER[::-1]),
         "a label must be a whole number or a word",
@@ -144,7 +156,27 @@ BAD = {
         text([[f"row {i}", str(i % 2)] for i in range(1200)], ["id", "kind"]),
         "the column id of fruit.csv holds 1,200 different words, more than 1,000: leave it out",
     ),
-    "infinite": (text([["inf", *ROWS[0][1:]], *ROWS]), "holds NaN, infinite or huge values"),
+    "infinite": (
+        text([["inf", *ROWS[0][1:]], *ROWS]),
+        "the column size of fruit.csv holds inf, but every number must be below 1e15 in size: mend it",
+    ),
+    "huge": (
+        text([[ROWS[0][0], "red", f"-1{'0' * 30}", "fig"], *ROWS]),
+        "the column weight of fruit.csv holds -1e+30, but every number",
+    ),
+    "UTF-16": (text().encode("utf-16"), "fruit.csv is text in UTF-16: save it in UTF-8"),
+    "UTF-16, the other way": (("\ufeff" + text()).encode("utf-16-be"), "is text in UTF-16: save it in UTF-8"),
+    "a single odd cell": (
+        text([["n.a.", *ROWS[0][1:]], *numbers(199)]),
+        "the column size of fruit.csv holds numbers but for 1 cell, 'n.a.': mend it, or leave it empty"
+        " and say --impute median",
+    ),
+    "odd cells": (
+        text([["n.a.", *ROWS[0][1:]], ["-", *ROWS[0][1:]], ["", *ROWS[0][1:]], *numbers(18)]),
+        "holds numbers but for 2 cells, such as 'n.a.': mend them, or leave them empty and"
+        " say --impute median",
+    ),
+    "an odd text": (text([["x" * 90, *ROWS[0][1:]], *numbers(2000)]), f"for 1 cell, '{'x' * 40}': mend it"),
     "Latin-1": (text().replace("red", "röd").encode("latin-1"), "is text, but not in UTF-8"),
     "lists": (arrow_bytes({"a": [[1], [2]], "b": ["x", "y"]}), "the column a of fruit.csv holds list<"),
     "dates": (
@@ -210,6 +242,9 @@ def test_the_form_turns_other_tables_of_that_kind_into_the_same_rows(tmp_path):
     median = form.columns[0].median
     assert found.tolist() == [[2.5, 0, 1, 3], [median, 0, 0, 4]]
     assert said == ["new.csv holds 1 word that the model does not know: it counts as none of its own."]
+    new.write_text("weight,colour,size\n3,blue,2.5\n4,blue,1\n")
+    load_unseen(str(new), form, say=said.append)
+    assert said[1:] == ["new.csv holds 2 words that the model does not know: they count as none of its own."]
     (tmp_path / "new.parquet").write_bytes(arrow_bytes({"colour": ["red"], "size": [2.5], "weight": [3]}))
     assert load_unseen(str(tmp_path / "new.parquet"), form, say=print).rows.tolist() == [[2.5, 0, 1, 3]]
     new.write_text("weight,colour\n3,red\n")
@@ -228,11 +263,128 @@ def test_the_form_turns_other_tables_of_that_kind_into_the_same_rows(tmp_path):
     ):
         load_unseen(str(new), form, say=print)
     new.write_text("size,weight,colour\n,3,red\n")
-    with pytest.raises(UserError, match=r"new.csv has missing values \(size 1\): fill them in"):
+    with pytest.raises(
+        UserError, match=r"\(size 1\): fill them in, for the model was trained on rows without any$"
+    ):
         load_unseen(str(new), read(text()).form, say=print)
+    with pytest.raises(
+        UserError, match=r"none\.csv does not exist; name a table like the one that the model"
+    ):
+        load_unseen(str(tmp_path / "none.csv"), form, say=print)
+    new.write_text("size,weight,colour\n1e16,3,red\n")
+    with pytest.raises(
+        UserError, match=r"the column size of new\.csv holds 1e\+16, but every number must be"
+    ):
+        load_unseen(str(new), form, say=print)
+
+
+def words(column, said, first=()):
+    """Read rows whose first cells are given; return what the first column became."""
+    rows = [[str(cell), *ROWS[i % 60][1:]] for i, cell in enumerate(column)]
+    return read(text(rows), said=said).form.columns[0].words
+
+
+def test_words_that_are_mostly_numbers_are_told_and_a_scale_is_not_refused():
+    said = []
+    assert words([["0", "1", "2", "0", "1"][i % 5] if i else "3+" for i in range(60)], said)[:3] == (
+        "0",
+        "1",
+        "2",
+    )
+    assert said[1] == (
+        "The column size of fruit.csv is read as words, for 1 of its 60 cells is no number, such as '3+'."
+    )
+    said = []
+    words([f"A {i % 10}" if i % 3 == 0 else i % 10 for i in range(60)], said)
+    assert said[1] == (
+        "The column size of fruit.csv is read as words, for 20 of its 60 cells are no numbers, such as 'A 0'."
+    )
+    said = []
+    words([f"A {i % 10}" if i % 2 == 0 else i % 10 for i in range(60)], said)
+    assert len(said) == 2  # the column of the labels, and the part that is set aside
+
+
+def test_words_that_name_the_rows_are_told():
+    said = []
+    words([f"2020-01-{i // 2}" for i in range(62)], said)
+    assert len(said) == 2  # half as many as rows
+    words([f"{i} %" for i in range(60)], said)
+    assert said[3] == (
+        "The column size of fruit.csv holds 60 different words in 60 rows: leave it out of the file if"
+        " it only names the rows, else turn it into numbers or fewer words."
+    )
+    said = []
+    words([f"{i} %" for i in range(20)], said)
+    assert len(said) == 2  # few
+
+
+def test_blanks_and_missing_ones_between_them_leave_a_column_of_numbers_one():
+    rows = [[f" {row[0]} ", *row[1:]] for row in with_gaps()]
+    rows[0][0], rows[5][0] = "  ", " NA "
+    filled = Reading(impute="median")
+    assert read(text(rows), filled).fingerprint == read(text(with_gaps()), filled).fingerprint
+
+
+def european(rows=ROWS, **options):
+    """Return a table with decimal commas."""
+    return text([[row[0].replace(".", ","), *row[1:]] for row in rows], delimiter=";", **options)
+
+
+def test_decimal_commas_where_commas_separate_no_columns(tmp_path):
+    said = []
+    data = read(european(), said=said)
+    assert data.fingerprint == read(text()).fingerprint
+    assert said[0] == "fruit.csv has decimal commas in size: 1,5 is read as 1.5."
+    both = [[row[0], row[1], row[0], row[3]] for row in ROWS]
+    content = "\t".join(HEADER) + "\n" + "\n".join("\t".join(row) for row in both).replace(".", ",")
+    said = []
+    assert read(content, said=said).form.columns[2] == Column("weight")
+    assert said[0] == "fruit.csv has decimal commas in size, weight: 1,5 is read as 1.5."
+    # The first line of a table without names is one of its rows, whatever its commas.
+    assert read(european(header=None)).fingerprint == data.fingerprint
+    halves = "\n".join(f"{i},5;-{i % 9},25;{KINDS[i % 3]}" for i in range(30))
+    assert [column.name for column in read(halves).form.columns] == ["1", "2"]
+    # One cell of another form, and the column is one of words.
+    for odd in ("1.5", "1,5,0", "1.000,5"):
+        rows = [[odd, *ROWS[0][1:]], *ROWS]
+        assert odd in (
+            words_of := read(european(rows).replace("1,5;", f"{odd};", 1)).form.columns[0].words
+        ), odd
+        assert "2,5" in words_of
+    # Where commas separate columns, a quoted number with one is a word.
+    quoted = [['"' + row[0].replace(".", ",") + '"', *row[1:]] for row in ROWS]
+    assert "1,5" in read(text(quoted)).form.columns[0].words
+
+
+def test_decimal_commas_are_predicted_from_as_they_were_trained_on(tmp_path):
+    new, said = tmp_path / "new.csv", []
+    form = read(european()).form
+    new.write_text(european())
+    expected = [[float(s), c == "green", c == "red", float(w)] for s, c, w, _ in ROWS]
+    assert load_unseen(str(new), form, say=said.append).rows.tolist() == expected
+    assert said == ["new.csv has decimal commas in size: 1,5 is read as 1.5."]
+    new.write_text(text())
+    assert load_unseen(str(new), form, say=print).rows.tolist() == expected
+    # Without the labels, and without names: every cell has a comma.
+    form = read("\n".join(f"{i},5;-{i % 9},25;{KINDS[i % 3]}" for i in range(30))).form
+    new.write_text("1,5;-2,25\n3;4\n")
+    assert load_unseen(str(new), form, say=print).rows.tolist() == [[1.5, -2.25], [3, 4]]
+    # Words stay words, even if those of the new table could be numbers.
+    form = read(european([["1.5.0", *ROWS[0][1:]], *ROWS])).form
+    said = []
+    new.write_text("size;colour;weight\n1,5;red;3\n")
+    rows = load_unseen(str(new), form, say=said.append).rows
+    assert rows[0, form.columns[0].words.index("1,5")] == 1
+    assert said == []
+
+
+def test_names_of_columns_are_no_numbers_that_only_python_knows():
+    header = ["2020_1", "colour", "٣", "kind"]
+    assert [column.name for column in read(text(header=header)).form.columns] == header[:3]
 
 
 SEEDS = [
+    european().encode(),
     *(text(delimiter=delimiter).encode() for delimiter in ",;\t"),
     text(header=None).encode(),
     b'a,"b\nc"\n' + b'"x ""y""",1\nz,\n' * 9,

@@ -11,6 +11,7 @@ from test_marginals import sweep, trial
 from fcnet.data import Dataset
 from fcnet.errors import UserError
 from fcnet.model import Model
+from fcnet.text import counted
 from fcnet.writing import write_whole
 from studies import api, program, record
 from studies.analysis.axis import Axis
@@ -35,6 +36,7 @@ def test_numbers_and_durations_in_words() -> None:
     said |= {3600: "1 h 00 min", 7380: "2 h 03 min"}
     assert {seconds: duration(seconds) for seconds in said} == said
     assert [count(n, "trial") for n in (0, 1, 2)] == ["0 trials", "1 trial", "2 trials"]
+    assert [counted(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
     assert interval(0.8, 0.9) == "80.00 .. 90.00 %"
     assert interval(None, 0.9) == interval(0.8, None) == ""
 

@@ -4,8 +4,6 @@ Arrow (pyarrow) is the extra ``tables``. What a column is follows from all of it
 that is there is one, else words.
 """
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fcnet.data.form import Cells, listed
+from fcnet.data.lines import DECIMAL_COMMA, first_line, is_number, one_line
 from fcnet.errors import UserError
 
 MAX_CELLS = 1 << 28  # as float32 they are 1 GiB
@@ -57,12 +56,23 @@ def read_table(file: BinaryIO, name: str, kinds: Mapping[str, Kind] | None = Non
     file.seek(0)
     notices: list[str] = []
     try:
-        found = (_parquet if is_parquet else _text)(file, name, None if kinds is None else {*kinds}, notices)
+        wanted = None if kinds is None else {*kinds}
+        if is_parquet:
+            found, with_commas = _parquet(file, name, wanted), False
+        else:
+            found, with_commas = _text(file, name, wanted, notices)
         if found.num_rows == 0:
             raise UserError(f"{name} has no rows")
-        names = [_one_line(column) for column in found.column_names]
+        names = [one_line(column) for column in found.column_names]
+        commas: dict[str, str] = {}
         cells = {
-            column: _cells(found.column(i), column, name, None if kinds is None else kinds[column])
+            column: _cells(
+                found.column(i),
+                column,
+                name,
+                None if kinds is None else kinds[column],
+                commas if with_commas else None,
+            )
             for i, column in enumerate(names)
         }
     except UserError:
@@ -71,16 +81,25 @@ def read_table(file: BinaryIO, name: str, kinds: Mapping[str, Kind] | None = Non
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError) as error:
         detail = " ".join(str(error).split())[:160]
         raise UserError(f"{name} is no readable table ({detail}): mend it, or save it again") from error
+    if commas:
+        example = next(iter(commas.values()))
+        notices.append(
+            f"{name} has decimal commas in {listed([*commas])}: {example} is read as"
+            f" {example.replace(',', '.')}."
+        )
     return Table(cells, found.num_rows, tuple(notices))
 
 
-def _text(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[str]) -> Any:
-    """Read text; every column comes as words, and `_cells` finds out which are numbers."""
+def _text(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[str]) -> tuple[Any, bool]:
+    """Read text, and tell whether numbers in it may have decimal commas, which separate no columns.
+
+    Every column comes as words, and `_cells` finds out which are numbers.
+    """
     import pyarrow
     from pyarrow import csv as arrow_csv
 
-    delimiter, blank, first = _first_line(file, name)
-    if any(_is_number(cell) for cell in first):
+    delimiter, blank, first = first_line(file, name)
+    if any(is_number(cell, with_comma=delimiter != ",") for cell in first):
         names, skip = [str(i) for i in range(1, len(first) + 1)], blank
         notices.append(
             f"{name} begins with numbers, not with names: its columns are called 1 to {len(first)}."
@@ -109,7 +128,7 @@ def _text(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[str]
         ),
     )
     batches = list(_bounded(reader, name, len(names), size))
-    return pyarrow.Table.from_batches(batches, reader.schema)
+    return pyarrow.Table.from_batches(batches, reader.schema), delimiter != ","
 
 
 def _refuse_none(kept: list[str], wanted: set[str] | None, name: str) -> None:
@@ -121,50 +140,24 @@ def _refuse_none(kept: list[str], wanted: set[str] | None, name: str) -> None:
         )
 
 
-def _first_line(file: BinaryIO, name: str) -> tuple[str, int, list[str]]:
-    """Return what separates columns, the number of empty lines in front, and the first other line's cells."""
-    start = file.read(1 << 20)
-    file.seek(0)
-    try:
-        # A character may be cut at the end.
-        text = start.decode("utf-8-sig", "strict" if len(start) < 1 << 20 else "ignore")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{name} is text, but not in UTF-8: save it in UTF-8") from error
-    best: list[str] = []
-    for delimiter in ",\t;|":
-        try:
-            rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-            blank, row = next(((i, row) for i, row in enumerate(rows) if row), (0, []))
-        except csv.Error as error:
-            raise UserError(f"{name} is no readable table ({error}): save it again") from error
-        if len(row) > len(best):
-            chosen, before, best = delimiter, blank, row
-    if len(best) < 2:
-        raise UserError(
-            f"{name} is text without columns: name a table with commas, tabs or semicolons, an .npz archive"
-            " or a pickle"
-        )
-    return chosen, before, [_one_line(cell) for cell in best]
-
-
-def _parquet(file: BinaryIO, name: str, wanted: set[str] | None, notices: list[str]) -> Any:
+def _parquet(file: BinaryIO, name: str, wanted: set[str] | None) -> Any:
     import pyarrow
     from pyarrow import parquet
 
     opened = parquet.ParquetFile(file, memory_map=False)
     about, schema = opened.metadata, opened.schema_arrow
-    _refuse_twins([_one_line(column) for column in schema.names], name)
+    _refuse_twins([one_line(column) for column in schema.names], name)
     kept = [
         column
         for column in schema.names
-        if not column.startswith("__index_level_") and (wanted is None or _one_line(column) in wanted)
+        if not column.startswith("__index_level_") and (wanted is None or one_line(column) in wanted)
     ]
     _refuse_none(kept, wanted, name)
     sizes = [about.row_group(i).total_byte_size for i in range(about.num_row_groups)]
     if sum(sizes) > MAX_CELLS * 4 or about.num_rows * len(kept) > MAX_CELLS:
         raise _too_large(name)
     for column in kept:
-        _refuse_type(schema.field(column).type, _one_line(column), name)
+        _refuse_type(schema.field(column).type, one_line(column), name)
     words = [column for column in kept if _is_string(schema.field(column).type)]
     file.seek(0)
     # A dictionary of words takes as much memory as the file does, whatever the number of rows.
@@ -189,8 +182,11 @@ def _bounded(batches: Iterable[Any], name: str, n_columns: int, total: int) -> I
             yield batch
 
 
-def _cells(column: Any, label: str, name: str, kind: Kind | None) -> Cells:
-    """Turn a column of Arrow's into numbers or words."""
+def _cells(column: Any, label: str, name: str, kind: Kind | None, commas: dict[str, str] | None) -> Cells:
+    """Turn a column of Arrow's into numbers or words.
+
+    Where `commas` is given, numbers may have decimal commas: it gets the first such number of the column.
+    """
     import pyarrow
     from pyarrow import compute, types
 
@@ -204,8 +200,14 @@ def _cells(column: Any, label: str, name: str, kind: Kind | None) -> Cells:
         column = column.cast(given.value_type)
     words = compute.utf8_trim_whitespace(compute.cast(column, pyarrow.string()))
     if kind != "words" and not types.is_boolean(given):
+        there = compute.if_else(compute.is_in(words, value_set=pyarrow.array(_MISSING)), None, words)
+        if commas is not None and compute.all(compute.match_substring_regex(there, DECIMAL_COMMA)).as_py():
+            with_comma = there.filter(compute.match_substring(there, ","))
+            if len(with_comma):
+                commas[label] = with_comma[0].as_py()
+            there = compute.replace_substring(there, ",", ".")
         try:
-            numbers = compute.cast(words, pyarrow.float64())
+            numbers = compute.cast(there, pyarrow.float64())
             return Cells(np.array(numbers.to_numpy(), np.float64))
         except pyarrow.ArrowInvalid as error:
             if kind == "number":
@@ -242,18 +244,6 @@ def _refuse_twins(names: list[str], name: str) -> None:
     twin, times = Counter(names).most_common(1)[0] if names else ("", 0)
     if times > 1:
         raise UserError(f"{name} has several columns called {twin}: give each a name of its own")
-
-
-def _one_line(column: str) -> str:
-    return " ".join(column.split())
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return cell.lower() not in ("nan", "inf", "infinity")
 
 
 def _too_large(name: str) -> UserError:

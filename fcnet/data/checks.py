@@ -90,7 +90,8 @@ def checked_part(
     for label, count in enumerate(np.bincount(labels, minlength=n_classes)):
         if count < at_least:
             raise ValueError(
-                f"{source} has {counted(count, 'row')} of class {class_names[label]} in {names[0]}; at least {at_least} {'is' if at_least == 1 else 'are'} needed"
+                f"{source} has {counted(count, 'row')} of class {class_names[label]} in {names[0]};"
+                f" at least {at_least} {'is' if at_least == 1 else 'are'} needed"
             )
     return as_rows(images, f"{names[0]} in {source}"), labels
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from fcnet.data.checks import TURN_OBJECTS, as_rows, check_shape
 from fcnet.data.dataset import Dataset
-from fcnet.data.reading import UTF_16, Reading, set_aside
+from fcnet.data.lines import UTF_16
+from fcnet.data.reading import Reading, set_aside
 from fcnet.errors import UserError
 
 MAX_BYTES = 1 << 30  # of a file, and of the arrays in it
@@ -259,7 +260,7 @@ def _read_array(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
     }
     shape, fortran, dtype = header[version](stream)
     if dtype.kind == "O":
-        raise UserError(f"{where} holds object, which only code in it could read: {TURN_OBJECTS}")
+        raise UserError(f"{where} holds object, that is pickles, which are not read: {TURN_OBJECTS}")
     if not (dtype.kind in "biuf" and dtype.itemsize <= 8) and not (dtype.kind in "US" and dtype.itemsize):
         raise UserError(f"{where} holds {dtype}, but it must hold plain numbers")
     n_values = 1

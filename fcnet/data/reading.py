@@ -6,8 +6,6 @@ from typing import Literal
 from fcnet.data.dataset import Dataset
 from fcnet.errors import UsageError
 
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # how text in it begins
-
 
 @dataclass(frozen=True)
 class Reading:

@@ -7,16 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnet.data.arrow import MAX_CELLS, Kind, Table, read_table
-from fcnet.data.checks import MAX_FEATURES, as_rows
+from fcnet.data.checks import MAX_FEATURES
 from fcnet.data.dataset import Dataset
-from fcnet.data.form import Cells, TableForm, fit, refuse_missing
+from fcnet.data.form import Cells, TableForm, fit, refuse_huge, refuse_missing
 from fcnet.data.holdout import test_rows
 from fcnet.data.labels import MAX_CLASSES, encode
+from fcnet.data.lines import is_number
 from fcnet.data.reading import Reading, set_aside
 from fcnet.errors import UsageError, UserError
+from fcnet.text import counted
 
 MAX_WORDS = 1_000  # of a column
 MAX_LETTERS = 1_000  # of a label: an array of text takes the longest one's memory for each
+_LETTERS_SHOWN = 40
+_MANY_WORDS = "leave it out of the file if it only names the rows, else turn it into numbers or fewer words"
+_FEW_WORDS = 20  # so many may be a scale or codes, even where there are few rows
 
 
 def read(file: BinaryIO, name: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
@@ -38,21 +43,24 @@ def read(file: BinaryIO, name: str, reading: Reading, say: Callable[[str], None]
     cells = {column: cell for column, cell in table.cells.items() if column != label}
     if lacking := table.cells[label].missing:
         raise UserError(
-            f"{name} lacks {lacking:,} {'label' if lacking == 1 else 'labels'} in the column {label}: fill"
-            " them in, or leave these rows out"
+            f"{name} lacks {counted(lacking, 'label')} in the column {label}: fill {_it(lacking)} in, or"
+            f" leave {'this row' if lacking == 1 else 'these rows'} out"
         )
     if not cells:
         raise UserError(f"{name} has no column besides {label}, that of the labels")
+    refuse_huge(cells, name)
+    for column, cell in cells.items():
+        _doubt_words(cell, column, table.n_rows, name, say)
     if reading.impute is None:
-        refuse_missing(cells, name)
+        refuse_missing(cells, name, "fill them in, or say --impute median")
     many = [(len(cell.words), column) for column, cell in cells.items() if len(cell.words) > MAX_WORDS]
     if many:
         n, column = max(many)
         raise UserError(
-            f"the column {column} of {name} holds {n:,} different words, more than {MAX_WORDS:,}: leave"
-            " it out of the file if it only names the rows, else turn it into numbers or fewer words"
+            f"the column {column} of {name} holds {n:,} different words, more than {MAX_WORDS:,}:"
+            f" {_MANY_WORDS}"
         )
-    what = (f"the columns of {name}", f"the column {label}")
+    what = ("the columns", f"the column {label}")
     try:
         class_names, codes = _classes(table.cells[label], what[1], name)
         is_test = test_rows(codes, class_names, name)
@@ -77,18 +85,16 @@ def read_rows(file: BinaryIO, name: str, form: TableForm, say: Callable[[str], N
     """
     kinds: dict[str, Kind] = {c.name: "number" if c.words is None else "words" for c in form.columns}
     table = read_table(file, name, kinds)
+    for notice in table.notices:
+        say(notice)
+    refuse_huge(table.cells, name)
     rows, n_unknown = form.encode(table.cells, table.n_rows, name)
     if n_unknown:
-        words = (
-            "1 word that the model does not know: it counts"
-            if n_unknown == 1
-            else (f"{n_unknown:,} words that the model does not know: they count")
+        say(
+            f"{name} holds {counted(n_unknown, 'word')} that the model does not know:"
+            f" {'it counts' if n_unknown == 1 else 'they count'} as none of its own."
         )
-        say(f"{name} holds {words} as none of its own.")
-    try:
-        return as_rows(rows, f"the columns of {name}")
-    except ValueError as error:
-        raise UserError(" ".join(str(error).split())) from error
+    return rows
 
 
 def _label(table: Table, reading: Reading, name: str, say: Callable[[str], None]) -> str:
@@ -100,6 +106,40 @@ def _label(table: Table, reading: Reading, name: str, say: Callable[[str], None]
         known = ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else "")
         raise UsageError(f"--label {reading.label}: {name} has no such column; it has {known}")
     return reading.label
+
+
+def _doubt_words(cell: Cells, column: str, n_rows: int, name: str, say: Callable[[str], None]) -> None:
+    """Doubt that a column of words was meant as one: if most cells are numbers, or each is a word of its own.
+
+    Raises
+    ------
+    UserError
+        If nine tenths are numbers, too many different ones to be codes or a scale such as 0, 1, 2, 3+.
+    """
+    is_odd = np.array([not is_number(word) for word in cell.words] + [False])[cell.codes]  # -1: missing
+    n_odd, n_there = int(is_odd.sum()), n_rows - cell.missing
+    is_many = 2 * len(cell.words) > n_rows
+    if 0 < 2 * n_odd < n_there:
+        first = cell.words[cell.codes[is_odd.argmax()]][:_LETTERS_SHOWN]
+        if 10 * n_odd <= n_there and (is_many or len(cell.words) > _FEW_WORDS):
+            raise UserError(
+                f"the column {column} of {name} holds numbers but for {counted(n_odd, 'cell')},"
+                f"{'' if n_odd == 1 else ' such as'} {first!r}: mend {_it(n_odd)}, or leave {_it(n_odd)}"
+                " empty and say --impute median"
+            )
+        say(
+            f"The column {column} of {name} is read as words, for {n_odd:,} of its {counted(n_there, 'cell')}"
+            f" {'is no number' if n_odd == 1 else 'are no numbers'}, such as {first!r}."
+        )
+    if is_many and len(cell.words) > _FEW_WORDS:
+        say(
+            f"The column {column} of {name} holds {len(cell.words):,} different words in {n_rows:,} rows:"
+            f" {_MANY_WORDS}."
+        )
+
+
+def _it(n: int) -> str:
+    return "it" if n == 1 else "them"
 
 
 def _classes(cell: Cells, what: str, name: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
