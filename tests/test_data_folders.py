@@ -39,13 +39,18 @@ def test_a_folder_for_each_class_gives_its_pixels(tmp_path):
     first = folder(tmp_path, n=7) / "cat" / "0.png"
     (tmp_path / "cat" / "notes.txt").write_text("no image")
     (tmp_path / ".hidden").mkdir()
+    (tmp_path / "cat" / ".thumbs").touch()
     said = []
     data = load(str(tmp_path), say=said.append)
     assert (data.class_names, data.image_shape) == (("cat", "dog"), (1, 6, 8))
     assert data.form == ImageForm((1, 6, 8), 8)
     assert (data.images.dtype, data.images.shape, data.test_size) == (np.uint8, (12, 48), 2)
     assert data.name == tmp_path.name
-    assert "2 of its 14 rows" in said[0]
+    assert "2 of its 14 rows" in said[1]
+    assert said[0] == (
+        f"Passed over in {tmp_path}: 1 .txt; images are files that end in .png, .jpg, .jpeg, .bmp, .webp,"
+        " .tif, .tiff, each in the folder of its class."
+    )
     everything = {row.tobytes() for row in (*data.images, *data.open_test()[0])}
     assert np.asarray(Image.open(first)).tobytes() in everything
 
@@ -58,6 +63,53 @@ def test_train_and_test_folders_are_the_two_parts(tmp_path):
     assert (data.image_shape, len(data.labels), data.test_size, said) == ((3, 6, 8), 12, 4, [])
     pixels = np.asarray(Image.open(tmp_path / "train" / "cat" / "0.png"))
     np.testing.assert_array_equal(data.images[0].reshape(3, 6, 8), pixels.transpose(2, 0, 1))
+
+
+def test_what_is_passed_over_is_counted_by_kind(tmp_path):
+    folder(tmp_path / "train")
+    folder(tmp_path / "test", n=2)
+    for place in ("train/cat/1.gif", "train/dog/1.GIF", "test/dog/2.gif", "train/dog/readme", "train/0.png"):
+        (tmp_path / place).touch()
+    for nested in ("a", "b"):
+        save(tmp_path / "train" / "cat" / nested / "1.png")
+    said = []
+    data = load(str(tmp_path), say=said.append)
+    assert (len(data.labels), data.test_size, len(said)) == (12, 4, 1)
+    assert said[0].startswith(
+        f"Passed over in {tmp_path}: 3 .gif, 2 folders, 1 .png, 1 without a suffix; images are files that end"
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"), [(["train"], "train is read"), (["train", "test"], "train and test are read")]
+)
+def test_a_folder_beside_train_is_told_that_it_is_not_read(tmp_path, parts, words):
+    for part in (*parts, "val"):
+        folder(tmp_path / part)
+    (tmp_path / ".git").mkdir()
+    said = []
+    load(str(tmp_path), say=said.append)
+    assert said[0] == (
+        f"In {tmp_path} only {words}, not val: a fifth of each class of train is held out for validation."
+    )
+
+
+def test_classes_that_do_not_go_together_are_told_of_the_folders(tmp_path):
+    for i in range(6):
+        save(tmp_path / "pets" / "cat" / f"{i}.png")
+    with pytest.raises(
+        UserError, match=r"^the set of folders in pets holds one class only, 'cat'; at least two are needed$"
+    ):
+        load(str(tmp_path / "pets"), say=print)
+    (tmp_path / "pets").rename(tmp_path / "train")
+    with pytest.raises(UserError, match=r"^the folder train in test_\w+ holds one class only, 'cat'"):
+        load(str(tmp_path), say=print)
+    folder(tmp_path / "train")
+    save(tmp_path / "test" / "cow" / "0.png")
+    with pytest.raises(
+        UserError, match=r"the folder test in \w+ holds cow, a class that the folder train does"
+    ):
+        load(str(tmp_path), say=print)
 
 
 def test_colour_among_grey_and_palettes_makes_all_colour(tmp_path):
@@ -99,12 +151,19 @@ def test_damaged_files_are_counted_and_named_and_end_it_unless_skipped(tmp_path)
     with pytest.raises(UserError) as error:
         load(str(tmp_path), say=print)
     assert str(error.value).startswith(f"2 of 16 images in {tmp_path} are damaged")
+    (tmp_path / "dog" / "5.png").unlink()
+    with pytest.raises(UserError, match=f"1 of 15 images in {tmp_path} is damaged"):
+        load(str(tmp_path), say=print)
+    (tmp_path / "dog" / "5.png").write_bytes(b"GIF89a nothing")
     assert "(cat/2.png, dog/5.png): mend or remove them, or say --skip-damaged" in str(error.value)
     said = []
     data = load(str(tmp_path), reading=Reading(skip_damaged=True), say=said.append)
     assert len(data.labels) + data.test_size == 14
     assert said[0].startswith("2 of 16 images in")
     assert said[0].endswith("are damaged and left out.")
+    (tmp_path / "dog" / "5.png").unlink()
+    load(str(tmp_path), reading=Reading(skip_damaged=True), say=said.append)
+    assert said[2] == f"1 of 15 images in {tmp_path} is damaged and left out."
 
 
 def test_links_out_of_the_folder_are_refused_and_those_within_are_not(tmp_path):
@@ -163,8 +222,39 @@ def test_images_to_predict_from_take_the_models_form(tmp_path):
     with pytest.raises(UserError, match="is a folder, but the model was trained on arrays"):
         load_unseen(str(tmp_path / "a"), None, say=print)
     (tmp_path / "a" / "dog" / "0.png").write_bytes(b"")
-    with pytest.raises(UserError, match="1 of 2 images"):
+    with pytest.raises(UserError, match=r"1 of 2 images .* \(dog/0\.png\): mend or remove them$"):
         load_unseen(str(tmp_path / "a"), form, say=print)
+
+
+def test_a_file_that_is_no_image_to_predict_from_is_told_why(tmp_path):
+    form, said = ImageForm((1, 6, 8), 8), []
+    for name in ("nosuch.png", "n" * 300):
+        with pytest.raises(UserError) as error:
+            load_unseen(str(tmp_path / name), form, say=print)
+        assert str(error.value) == (
+            f"{tmp_path / name} does not exist: name an image file, or a folder of some"
+        )
+    save(tmp_path / "moving.gif")
+    with pytest.raises(UserError) as error:
+        load_unseen(str(tmp_path / "moving.gif"), form, say=print)
+    assert str(error.value) == f"{tmp_path / 'moving.gif'} is in a format that is not read: convert it to PNG"
+    (tmp_path / "bad.png").write_bytes(b"x")
+    for source in ("bad.png", "."):
+        with pytest.raises(UserError) as error:
+            load_unseen(str(tmp_path / source), form, say=print)
+        assert str(error.value) == (
+            f"{tmp_path / 'bad.png'} is damaged, or larger than 50 million pixels: mend it, or name"
+            " another image"
+        )
+    save(tmp_path / "bad.png").tolist()
+    (tmp_path / "bad.png").rename(tmp_path / "image")  # what it is follows from its content
+    assert load_unseen(str(tmp_path / "image"), form, say=print).names == [str(tmp_path / "image")]
+    save(tmp_path / "good.png")
+    assert len(load_unseen(str(tmp_path), form, say=said.append).rows) == 1
+    assert said == [
+        f"Passed over in {tmp_path}: 1 without a suffix, 1 .gif; images are files that end in .png, .jpg,"
+        " .jpeg, .bmp, .webp, .tif, .tiff."
+    ]
 
 
 def test_a_folder_without_classes_says_what_is_needed(tmp_path):

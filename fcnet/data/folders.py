@@ -56,12 +56,16 @@ def load(source: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
     is_test = np.arange(len(paths)) >= len(found[0])
     images, form, is_damaged = read_images(paths, root, reading.image_size, skip_damaged=reading.skip_damaged)
     if is_damaged.any():
-        say(f"{is_damaged.sum():,} of {len(paths):,} images in {source} {_are(is_damaged)} damaged and left out.")
+        say(
+            f"{is_damaged.sum():,} of {len(paths):,} images in {source} {_are(is_damaged)} damaged and"
+            " left out."
+        )
     labels, is_test = labels[~is_damaged], is_test[~is_damaged]
-    arrays, names = [images, labels], ["the tree of folders"] * 2
+    arrays = [images, labels]
+    places = ["the set of folders"] if root in parts else [f"the folder {part.name}" for part in parts]
+    names = [place for place in places for _ in ("images", "labels")]
     if len(found) == 2:
         arrays = [array[part] for part in (~is_test, is_test) for array in (images, labels)]
-        names = [f"the folder {part.name}" for part in parts for _ in range(2)]
     try:
         dataset = Dataset.assemble(arrays, names, name, form=form)
     except ValueError as error:
@@ -183,7 +187,7 @@ def _say_unread(root: Path, parts: Sequence[str], say: Callable[[str], None]) ->
     others = [name for name in others if not name.startswith(".")]
     if others:
         say(
-            f"Of {root} {' and '.join(parts)} {'is' if len(parts) == 1 else 'are'} read, not"
+            f"In {root} only {' and '.join(parts)} {'is' if len(parts) == 1 else 'are'} read, not"
             f" {listed(others)}: a fifth of each class of train is held out for validation."
         )
 
@@ -219,6 +223,6 @@ def _judge(
     if n == len(paths):
         mend = "name another folder"
     raise UserError(
-        f"{n:,} of {len(paths):,} images in {root} {_are(is_damaged)} damaged, or larger than 50 million pixels"
-        f" ({', '.join(named[:_NAMED])}{more}): {mend}"
+        f"{n:,} of {len(paths):,} images in {root} {_are(is_damaged)} damaged, or larger than 50 million"
+        f" pixels ({', '.join(named[:_NAMED])}{more}): {mend}"
     )
