@@ -354,6 +354,8 @@ def test_decimal_commas_where_commas_separate_no_columns(tmp_path):
     # Where commas separate columns, a quoted number with one is a word.
     quoted = [['"' + row[0].replace(".", ",") + '"', *row[1:]] for row in ROWS]
     assert "1,5" in read(text(quoted)).form.columns[0].words
+    # Nor does a semicolon in a name make the commas beside it decimal ones.
+    assert read(text(header=["size; cm", *HEADER[1:]])).fingerprint == data.fingerprint
 
 
 def test_decimal_commas_are_predicted_from_as_they_were_trained_on(tmp_path):
