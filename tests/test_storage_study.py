@@ -127,6 +127,7 @@ def test_reading_finds_the_study_or_lists_those_there_are(storage):
     open_study(storage, "b", facts=FACTS)
     assert load_study(storage, None).study_name == "b"
     open_study(storage, "a", facts=FACTS)
+    open_study(storage, "a-confirm", facts=msgspec.structs.replace(FACTS, confirms="a"))  # is not chosen
     assert load_study(storage, "b").study_name == "b"
     with pytest.raises(UserError, match=r"no study 'c' in .*: choose one with --study: a, b$"):
         load_study(storage, "c")

@@ -18,8 +18,8 @@ from studies.execution.backend import Backend, BackendLost, TrainingFailed, Work
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.execution.progress import Progress
 from studies.execution.signals import Interrupted, noted
-from studies.record import kept_wish, last_failure, write_reason
-from studies.storage.ownership import INTERRUPTED, Coordinator
+from studies.record import INTERRUPTED, kept_wish, last_failure, write_reason
+from studies.storage.ownership import Coordinator
 
 _MOST_FAILURES = 5  # trainings in a row that may fail before the sweep gives up
 _TICK_SECONDS = 0.25

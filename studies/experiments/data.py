@@ -65,6 +65,11 @@ def load_data_of(study: Study, data: str | None, *, say: Callable[[str], None]) 
         If they are not there any more, or are not the same.
     """
     kept = record.read(study)
+    if data is None and Path(kept.source.source).is_absolute() and not Path(kept.source.source).exists():
+        raise UserError(
+            f"the data of the study {study.study_name!r} were at {kept.source.source}, which is not there any"
+            " more: name where they are now with --data DATA"
+        )
     # What a sweep said of data that are where it found them is not said again.
     heard = say if data is not None else lambda _: None
     dataset, source = load_data(

@@ -41,7 +41,7 @@ class Row:
     epochs : int
         That were trained.
     seconds : float or None
-        Time of a trial that ended.
+        Of training, of all epochs that there are.
     ended : float or None
         When it ended, in seconds since the first one started; times without any trial are left out.
     seed : int or None
@@ -243,7 +243,7 @@ def _row(trial: FrozenTrial, left: record.Trained | None, clock: _Clock) -> Row:
         state=state,
         accuracy=accuracy,
         epochs=len(left.epochs) if left else len(values),
-        seconds=trial.duration.total_seconds() if ended and trial.duration else None,
+        seconds=left.seconds if left else None,
         ended=clock.at(trial.datetime_complete) if ended and trial.datetime_complete else None,
         seed=record.wish(trial).seed,
         reason="" if trial.state == TrialState.COMPLETE else why,

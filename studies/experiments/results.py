@@ -134,7 +134,7 @@ def summarise(study: Study) -> Summary:
         n_trials=Counts(
             states[TrialState.COMPLETE],
             states[TrialState.PRUNED],
-            states[TrialState.FAIL],
+            sum(t.state == TrialState.FAIL and record.reason(t) != record.INTERRUPTED for t in trials),
             states[TrialState.RUNNING],
             states[TrialState.WAITING],
         ),

@@ -35,6 +35,7 @@ from studies.record.study import (
 )
 from studies.record.trial import (
     COORDINATOR,
+    INTERRUPTED,
     REASON,
     Outcomes,
     Trained,
@@ -65,6 +66,7 @@ __all__ = [
     "FACTS",
     "FINAL",
     "FORMAT",
+    "INTERRUPTED",
     "ONE_FACTOR",
     "OPENINGS",
     "REASON",

@@ -23,6 +23,9 @@ _RECORD, _FIXED = "record", "fixed_params"  # system attributes; the second one 
 REASON = "reason"
 _RETRY_OF = "retry_of"
 _TAKEN_FROM = "taken_from"
+INTERRUPTED = "interrupted"
+"""Why a training failed whose process was stopped: that is no failure, and it is run again."""
+
 
 _T = TypeVar("_T")
 

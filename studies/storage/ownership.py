@@ -12,12 +12,11 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from studies.record import COORDINATOR, REASON, retry_attrs, retry_of
+from studies.record import COORDINATOR, INTERRUPTED, REASON, retry_attrs, retry_of
 from studies.record import reason as reason_of
 from studies.storage.retrying import LockLost, RetryingStorage
 from studies.storage.sqlite import check_integrity, only_one, use_wal
 
-INTERRUPTED = "interrupted"
 MAX_RETRIES = 3
 GRACE_SECONDS = 10.0
 

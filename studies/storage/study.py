@@ -15,7 +15,17 @@ from optuna.study import Study, StudyDirection
 from fcnet.errors import UserError
 from studies.program import command
 from studies.ranges import contains
-from studies.record import FACTS, WIDENED, Facts, attributes, key_of, not_ours, read, write_attribute
+from studies.record import (
+    FACTS,
+    WIDENED,
+    Facts,
+    attributes,
+    is_search,
+    key_of,
+    not_ours,
+    read,
+    write_attribute,
+)
 from studies.storage.errors import redact
 from studies.storage.retrying import RetryingStorage
 
@@ -103,7 +113,12 @@ def load_study(storage: RetryingStorage, name: str | None) -> Study:
         if not names:
             raise UserError(f"there is no study in {where} yet: start one with {command()}")
         wanted = f"there is no study {name!r} in {where}" if name else f"{where} holds several studies"
-        raise UserError(f"{wanted}: choose one with --study: {', '.join(names)}")
+        searches = [
+            each.study_name
+            for each in storage.get_all_studies()
+            if is_search(each.user_attrs, each.system_attrs)
+        ]
+        raise UserError(f"{wanted}: choose one with --study: {', '.join(sorted(searches) or names)}")
     return optuna.load_study(study_name=name, storage=storage)
 
 

@@ -141,7 +141,7 @@ def _data(overview: Overview) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    return float(f"{value:.4g}") if isinstance(value, float) else value
+    return float(f"{value:.8g}") if isinstance(value, float) else value  # the script rounds what is shown
 
 
 def _marks_shown(overview: Overview) -> list[tuple[str, str]]:
