@@ -16,7 +16,8 @@ class SigmoidCrossEntropy:
     One column of logits for two classes; K columns, one against the rest, for K classes.
     """
 
-    def forward(self, logits: Array, targets: Array) -> float:
+    @staticmethod
+    def value(logits: Array, targets: Array) -> float:
         """Return the loss, finite for any finite logit.
 
         ``max(z, 0) - z*y + log1p(exp(-|z|))`` is ``-y*log(sigmoid(z)) - (1-y)*log(1-sigmoid(z))`` written
@@ -33,13 +34,8 @@ class SigmoidCrossEntropy:
         float
             Nats.
         """
-        self._logits, self._targets = logits, targets
         terms = np.maximum(logits, 0) - logits * targets + np.log1p(np.exp(-np.abs(logits)))
         return float(terms.mean(dtype=np.float64))
-
-    def backward(self) -> Array:
-        """Return the gradient by the logits of the last ``forward``, shape (n, n_columns)."""
-        return self.gradient(self._logits, self._targets)
 
     @staticmethod
     def gradient(logits: Array, targets: Array) -> Array:
@@ -56,7 +52,8 @@ class SigmoidCrossEntropy:
 class SoftmaxCrossEntropy:
     """Softmax cross-entropy of K > 2 columns of logits, the mean over rows, in nats."""
 
-    def forward(self, logits: Array, targets: Array) -> float:
+    @staticmethod
+    def value(logits: Array, targets: Array) -> float:
         """Return the loss, finite for any finite logit.
 
         ``-sum_k y_k log(softmax(z)_k)``, by way of logarithms.
@@ -70,13 +67,8 @@ class SoftmaxCrossEntropy:
         float
             Nats.
         """
-        self._logits, self._targets = logits, targets
         logarithms = _log_softmax(logits)
         return float(-(logarithms * targets).sum(axis=1).mean(dtype=np.float64))
-
-    def backward(self) -> Array:
-        """Return the gradient by the logits of the last ``forward``, shape (n, K)."""
-        return self.gradient(self._logits, self._targets)
 
     @staticmethod
     def gradient(logits: Array, targets: Array) -> Array:

@@ -156,7 +156,7 @@ class Training:
                 _refuse_infinite(logits[checked:stop], epoch)
                 checked = stop
                 self._check()
-        return self._loss.forward(logits, targets), score("accuracy", decide(logits), labels)
+        return self._loss.value(logits, targets), score("accuracy", decide(logits), labels)
 
     def _rates(self, epoch: int) -> list[float]:
         """Return the learning rate of each step of an epoch."""
@@ -173,7 +173,7 @@ class Training:
             return np.nan, np.nan, np.nan
         logits, labels = self._network.logits(part.x), part.labels
         _refuse_infinite(logits, epoch)
-        loss, predicted = self._loss.forward(logits, self._targets(labels)), decide(logits)
+        loss, predicted = self._loss.value(logits, self._targets(labels)), decide(logits)
         self.right = predicted == labels
         return loss, score("accuracy", predicted, labels), score("balanced_accuracy", predicted, labels)
 

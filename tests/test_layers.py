@@ -79,9 +79,8 @@ def test_loss_gradient_equals_central_differences(loss, n_columns):
     targets = rng.integers(0, 2, (8, n_columns)).astype(float)
     if isinstance(loss, SoftmaxCrossEntropy):
         targets = encode_targets(rng.integers(0, 3, 8), 3, np.dtype(float))
-    numerical = numerical_gradient(lambda: loss.forward(logits, targets), logits)
-    loss.forward(logits, targets)
-    assert relative_error(loss.backward(), numerical) < 1e-6
+    numerical = numerical_gradient(lambda: loss.value(logits, targets), logits)
+    assert relative_error(loss.gradient(logits, targets), numerical) < 1e-6
 
 
 def test_loss_is_the_mean_cross_entropy_and_finite_for_any_finite_logit():
@@ -90,23 +89,24 @@ def test_loss_is_the_mean_cross_entropy_and_finite_for_any_finite_logit():
     p = expit(logits)
     expected = -np.mean(targets * np.log(p) + (1 - targets) * np.log(1 - p))
     loss = SigmoidCrossEntropy()
-    assert loss.forward(logits, targets) == pytest.approx(expected, rel=1e-14)
+    assert loss.value(logits, targets) == pytest.approx(expected, rel=1e-14)
     extreme = np.array([[1e30], [-1e30], [-1e4]], dtype=np.float32)
     right = np.array([[1], [0], [0]], dtype=np.float32)
-    assert loss.forward(extreme, right) == 0.0
-    assert np.isfinite(loss.forward(extreme, 1 - right))
-    assert np.all(np.isfinite(loss.backward()))
+    assert loss.value(extreme, right) == 0.0
+    assert np.isfinite(loss.value(extreme, 1 - right))
+    assert np.all(np.isfinite(loss.gradient(extreme, 1 - right)))
 
 
 def test_softmax_is_its_cross_entropy_and_finite_for_any_finite_logit():
     logits, targets = np.array([[0.3, -1.0, 2.0], [1.0, 1.0, 1.0]]), np.eye(3)[[0, 2]]
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     loss = SoftmaxCrossEntropy()
-    assert loss.forward(logits, targets) == pytest.approx(-np.log([p[0, 0], p[1, 2]]).mean(), rel=1e-14)
+    assert loss.value(logits, targets) == pytest.approx(-np.log([p[0, 0], p[1, 2]]).mean(), rel=1e-14)
     extreme = np.array([[1e30, -1e30, 0], [0, 0, -1e30]], dtype=np.float32)
-    assert loss.forward(extreme, np.eye(3, dtype=np.float32)[[0, 0]]) == pytest.approx(np.log(2) / 2)
-    assert np.isfinite(loss.forward(extreme, np.eye(3, dtype=np.float32)[[1, 2]]))
-    assert np.isfinite(loss.backward()).all()
+    assert loss.value(extreme, np.eye(3, dtype=np.float32)[[0, 0]]) == pytest.approx(np.log(2) / 2)
+    wrong = np.eye(3, dtype=np.float32)[[1, 2]]
+    assert np.isfinite(loss.value(extreme, wrong))
+    assert np.isfinite(loss.gradient(extreme, wrong)).all()
 
 
 def test_one_step_equals_hand_algebra():

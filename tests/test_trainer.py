@@ -83,11 +83,10 @@ def test_network_gradients_equal_central_differences(n_layers, n_classes):
 
     def value():
         network.parameters = parameters
-        return loss.forward(network.logits(x), targets)
+        return loss.value(network.logits(x), targets)
 
     value()
-    loss.forward(network.forward(x), targets)
-    network.backward(loss.backward())
+    network.backward(loss.gradient(network.forward(x), targets))
     analytic = {}
     for i, linear in enumerate(network.linears):
         analytic[f"linear{i}.weights"], analytic[f"linear{i}.biases"] = linear.gradients
@@ -136,7 +135,7 @@ def test_metrics_are_what_they_are_called():
     targets = encode_targets(split.train.labels, 2, np.dtype(float))
     loss = SigmoidCrossEntropy()
     # One batch an epoch: the running figures are those before its update.
-    assert metrics.train_loss == pytest.approx(loss.forward(before, targets), rel=1e-6)
+    assert metrics.train_loss == pytest.approx(loss.value(before, targets), rel=1e-6)
     assert metrics.train_accuracy == np.mean((before[:, 0] > 0) == split.train.labels)
     after = training.network.logits(split.validation.x)
     assert metrics.validation_accuracy == np.mean((after[:, 0] > 0) == split.validation.labels)
