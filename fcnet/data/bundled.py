@@ -1,6 +1,6 @@
 """Small sets that come with scikit-learn, by name: a first try needs no file.
 
-This is the only module of `fcnet` that imports scikit-learn, and only when such a set is asked for.
+Scikit-learn is imported when such a set is asked for.
 """
 
 from collections.abc import Callable

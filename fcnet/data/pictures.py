@@ -75,7 +75,7 @@ def common_form(seen: Sequence[Seen], side: int | None, names: Sequence[str], so
             f" than {MAX_FEATURES:,}: say --image-size 32, or another number of rows and columns up to"
             f" {int((MAX_FEATURES / channels) ** 0.5)}"
         )
-    if form.n_features * len(seen) * (form.bits // 4 if deep else 1) > MAX_BYTES:
+    if form.n_features * len(seen) * (4 if deep else 1) > MAX_BYTES:
         raise UserError(
             f"the {len(seen):,} images in {source} are more than 1 GiB: say a smaller --image-size, or leave"
             " some out"

@@ -87,7 +87,10 @@ class Surrogate:
     ) -> None:
         y = np.asarray(values, dtype=float)
         if len(y) < MIN_TRIALS or len(y) != len(params):
-            raise ValueError(f"{len(y)} values are too few, but it must be at least {MIN_TRIALS}")
+            raise ValueError(
+                f"there are {len(params)} params and {len(y)} values, but it must be as many, and at least"
+                f" {MIN_TRIALS}"
+            )
         if not np.isfinite(y).all():
             raise ValueError("values holds numbers that are not finite")
         keep = thinned(y, MAX_TRIALS)

@@ -95,8 +95,6 @@ def _fish() -> str:
         if name == "run":
             seen = f"-n 'not __fish_seen_subcommand_from {' '.join(list(_words())[1:])}'"
         for option, (text, choices) in options.items():
-            if option == "-h":
-                continue
             given = f" -x -a {shlex.quote(' '.join(choices))}" if choices else ""
             lines.append(f"{start} {seen} -l {option[2:]}{given} -d {shlex.quote(text)}")
     return "\n".join(lines)

@@ -35,8 +35,7 @@ class Runner:
 
     One thread per slot of the backend, and one more to have the next trial ready, asks for a trial, runs the
     objective and tells the result; the threads only relay what the workers send. Starting a trial happens
-    under the coordinator's exclusive right, so the
-    number is exact.
+    under the coordinator's exclusive right, so the number is exact.
 
     Parameters
     ----------

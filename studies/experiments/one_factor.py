@@ -13,21 +13,21 @@ from studies import record
 from studies.analysis.factors import FactorTest, factor_tests
 from studies.analysis.outcomes import Outcomes
 from studies.analysis.scores import paired_noise, summarise
+from studies.space import BASELINE
 
 Factor = Literal["batch_size", "learning_rate", "hidden_units"]
 
-_REPORT = Hyperparameters(momentum=0.8, weight_decay=0.05, n_layers=3)
 
 EXPERIMENTS: dict[Factor, list[Hyperparameters]] = {
     "batch_size": [
-        replace(_REPORT, batch_size=n, learning_rate=0.001, hidden_units=256) for n in (16, 32, 64, 128, 256)
+        replace(BASELINE, batch_size=n, learning_rate=0.001, hidden_units=256) for n in (16, 32, 64, 128, 256)
     ],
     "learning_rate": [
-        replace(_REPORT, batch_size=64, learning_rate=rate, hidden_units=256)
+        replace(BASELINE, batch_size=64, learning_rate=rate, hidden_units=256)
         for rate in (0.001, 0.005, 0.01, 0.05, 0.1)
     ],
     "hidden_units": [
-        replace(_REPORT, batch_size=64, learning_rate=0.001, hidden_units=n) for n in (32, 64, 128, 256, 512)
+        replace(BASELINE, batch_size=64, learning_rate=0.001, hidden_units=n) for n in (32, 64, 128, 256, 512)
     ],
 }
 """The configurations of the report's Figures 6, 7 and 8; 13 of the 15 are distinct."""
@@ -117,7 +117,6 @@ def controlled_info(
     records: Mapping[tuple[Hyperparameters, int], float],
     *,
     outcomes: Mapping[tuple[Hyperparameters, int], record.Outcomes] | None = None,
-    reported: Mapping[Factor, tuple[float, float]] = REPORTED,
     protocol: str = "holdout",
 ) -> ControlledInfo:
     """Summarise and test the experiments.
@@ -130,8 +129,6 @@ def controlled_info(
     outcomes : mapping of (Hyperparameters, seed) to record.Outcomes, optional
         Which images each training got right. Where some are not known, or those of a seed were judged by
         different images, the test knows of seeds alone, and is about these images.
-    reported : mapping, default=REPORTED
-        The report's points.
     protocol : str, default="holdout"
         ``"holdout"`` or ``"report"``.
     """
@@ -148,7 +145,7 @@ def controlled_info(
         test = tests.get(factor)
         sentence = _sentence(factor, list(table), test)
         values = [float(getattr(h, factor)) for h in EXPERIMENTS[factor]]
-        experiments.append(OneFactor(factor, values, levels, reported.get(factor), test, sentence))
+        experiments.append(OneFactor(factor, values, levels, REPORTED.get(factor), test, sentence))
     return ControlledInfo(experiments, protocol)
 
 

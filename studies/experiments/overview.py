@@ -23,6 +23,7 @@ from studies.record import Kept
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]
 
 _PACE = 30  # of so many trials that ended last the time that is left is estimated
+_DRAWN = 300  # trials at most; more would slow the page and hide one another
 _SILENCE = timedelta(seconds=60)
 _MANY_EPOCHS = 60  # of a training are drawn at most
 
@@ -122,7 +123,7 @@ class Overview:
         return None if self.summary.baseline is None else self.summary.baseline.trial
 
 
-def overview(study: Study, *, now: datetime | None = None, points: int = 300) -> Overview:
+def overview(study: Study, *, now: datetime | None = None) -> Overview:
     """Collect what the page of a search shows.
 
     Parameters
@@ -130,8 +131,6 @@ def overview(study: Study, *, now: datetime | None = None, points: int = 300) ->
     study : Study
     now : datetime, optional
         The local time, for how long the sweep has been silent.
-    points : int, default=300
-        At most so many trials are drawn; more would slow the page and hide one another.
 
     Raises
     ------
@@ -146,7 +145,7 @@ def overview(study: Study, *, now: datetime | None = None, points: int = 300) ->
         summary=summary,
         advice=advise(study),
         standing=standing(trials, kept, now=now or datetime.now()),
-        effects=effects_of(summary, trials, kept.facts.space, every=True, points=points),
+        effects=effects_of(summary, trials, kept.facts.space, every=True, points=_DRAWN),
         rows=rows_of(trials, left),
         curves={number: _thinned(found.epochs) for number, found in left.items() if found and found.epochs},
         kept=kept,

@@ -20,7 +20,7 @@ def number(value: Any) -> str:
 
 
 def short(value: float) -> str:
-    """Return a number as people write it: ``0.0123``, ``1e-06``, ``1024``, with two or three digits."""
+    """Return a number as people write it: ``0.012``, ``1e-06``, ``1024``, with two or three digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
 
 

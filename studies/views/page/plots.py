@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from studies.experiments.marginal import FACTORS, EffectsInfo, Panel
+from studies.experiments.marginal import EffectsInfo, Panel
 from studies.experiments.overview import Overview, Row
 from studies.views.figures.marginals import y_range
 from studies.views.figures.panels import powers_axis, rounded
@@ -26,8 +26,6 @@ _SINGLES = {
     "best": ("star", 17, "@best", {"width": 1, "color": "@paper"}),
     "chosen": ("circle-open", 15, "@chosen", {"width": 2, "color": "@chosen"}),
 }
-
-MAIN = FACTORS
 
 
 def effect_figure(info: EffectsInfo, panel: Panel, rows: Sequence[Row], *, first: bool) -> Figure:

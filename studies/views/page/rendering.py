@@ -9,12 +9,13 @@ from typing import Any
 
 from markupsafe import Markup
 
+from studies.experiments.marginal import FACTORS
 from studies.experiments.overview import Overview
 from studies.experiments.search import again
 from studies.program import command
 from studies.views import sentences, words
 from studies.views.page import assets
-from studies.views.page.plots import MAIN, MARKS, curve_columns, curve_layouts, effect_figure, progress_figure
+from studies.views.page.plots import MARKS, curve_columns, curve_layouts, effect_figure, progress_figure
 from studies.views.page.stages import stages
 from studies.views.templates import template
 
@@ -53,7 +54,7 @@ def render(overview: Overview, around: Surroundings | None = None) -> str:
         summary=overview.summary,
         stages=stages(overview.summary),
         panels=[(panel, sentences.panel_sentence(panel)) for panel in overview.effects.panels],
-        main=MAIN,
+        main=FACTORS,
         marks=_marks_shown(overview),
         next=_next(overview, around.options),
         again=command(shlex.join(again(overview.kept)) + around.options),
