@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import optuna
-from optuna.storages import _CachedStorage
 from optuna.study import Study
 
 from fcnet.data import Reading
@@ -26,6 +25,7 @@ from studies.execution.run import run
 from studies.experiments.data import load_data, load_data_of
 from studies.experiments.search import Plan, prepared
 from studies.record import Confirmation, Final, Protocol
+from studies.storage import gathering
 from studies.storage.database import connect, parse
 from studies.storage.retrying import RetryingStorage
 from studies.storage.study import load_study
@@ -86,7 +86,7 @@ def open_study(storage: str = STORAGE, study: str = STUDY) -> Study:
 
 def storage_of(study: Study) -> RetryingStorage:
     """Return the database of a study that this program has opened."""
-    storage = study._storage._backend if isinstance(study._storage, _CachedStorage) else study._storage
+    storage = gathering.storage_of(study)
     assert isinstance(storage, RetryingStorage)
     return storage
 

@@ -7,6 +7,7 @@ import pytest
 from made import make_study
 from served import HOSTS, ask, make_sweep, running
 
+from studies.dashboard import pages
 from studies.dashboard.serving import application
 from studies.record import FACTS, attributes, write_attribute
 from studies.storage.database import connect
@@ -128,3 +129,14 @@ def test_a_study_that_somebody_damaged_is_told_in_a_sentence(tmp_path) -> None: 
         status, _, body = ask(port, "/")
         assert status == 500
         assert b"restore a copy of the database" in body
+
+
+def test_pages_that_were_drawn_do_not_pile_up(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "_KEPT", 1)
+    storage = connect(url, create=False)
+    served = pages.Pages(storage, study="sweep")
+    for query, name in (("", "sweep"), ("study=a+second+one", "a second one"), ("", "sweep")):
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": query}
+        assert f"<strong>{name}</strong>".encode() in served._answer(environ)[2]
+        assert len(served._drawn) == 1
+    storage.close()

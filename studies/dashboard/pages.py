@@ -23,6 +23,7 @@ from studies.views.page import POLICY, Surroundings, asset, render, render_compa
 
 PAUSE_SECONDS = 2.0
 """Between two drawings of a page, however often it is asked for."""
+_KEPT = 16  # pages that were drawn, those asked for last
 _SHARE = 0.1  # of the time may go into drawing, on a machine that is there for training
 
 Header = tuple[str, str]
@@ -132,8 +133,10 @@ class Pages:
             body = (self._one(studies[0], searches) if len(studies) == 1 else self._both(studies)).encode()
             done = time.monotonic()
             tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
-            self._drawn[names] = _Drawn(key, done, done - now, body, gzip.compress(body, 5), tag)
-            return self._drawn[names]
+            self._drawn[names] = drawn = _Drawn(key, done, done - now, body, gzip.compress(body, 5), tag)
+            while len(self._drawn) > _KEPT:
+                del self._drawn[min(self._drawn, key=lambda each: self._drawn[each].at)]
+            return drawn
 
     def _one(self, study: Study, searches: dict[str, int]) -> str:
         name = study.study_name

@@ -23,6 +23,7 @@ from studies.experiments.overview import Row, Standing, rows_of, standing
 from studies.experiments.results import Summary, summarise
 from studies.record import Kept
 from studies.storage.errors import redact
+from studies.storage.gathering import storage_of
 
 Ground = Literal["confirmed", "corrected"]
 Pair = tuple[int, int]
@@ -108,7 +109,7 @@ def _names(studies: Sequence[Study]) -> list[str]:
     names = [study.study_name for study in studies]
     if names[0] != names[1]:
         return names
-    storages: list[Any] = [getattr(study._storage, "_backend", study._storage) for study in studies]
+    storages: list[Any] = [storage_of(study) for study in studies]
     return [f"{redact(storage.url)}#{name}" for storage, name in zip(storages, names, strict=True)]
 
 

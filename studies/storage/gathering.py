@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, check_distribution_compatibility, distribution_to_json
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._rdb.models import BaseModel, TrialIntermediateValueModel
 from optuna.study import Study
 from optuna.trial import TrialState
@@ -164,9 +164,15 @@ class GatheringStorage(RDBStorage):
         return getattr(self._thread, "gathering", None)
 
 
+def storage_of(study: Study) -> BaseStorage:
+    """Return the storage of a study, without the cache that Optuna puts before a database."""
+    storage: BaseStorage = getattr(study._storage, "_backend", study._storage)
+    return storage
+
+
 def gathered(study: Study) -> contextlib.AbstractContextManager[Callable[[float], None]]:
     """Gather what this thread sets of a study's trials, where its storage can; see `GatheringStorage`."""
-    storage = getattr(study._storage, "_backend", study._storage)
+    storage = storage_of(study)
     if isinstance(storage, GatheringStorage):
         return storage.gathered()
     return contextlib.nullcontext(lambda _: None)
