@@ -13,6 +13,7 @@ from optuna.distributions import (
 
 from fcnet.errors import UsageError
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.text import counted
 from studies.space import CHOICES, DEFAULT_SPACE, Space, start
 
 
@@ -175,8 +176,8 @@ def fitting(asked: Space, fitted: Space, n_rows: int, n_features: int) -> str | 
     changed = [f"{name} {text}" for name, text in words.items() if text != was[name] and name != "mirror"]
     sentences = []
     if changed:
-        values = f"{n_features:,} value{'' if n_features == 1 else 's'}"
-        sentences.append(f"Ranges fitted to {n_rows:,} rows of {values}: {', '.join(changed)}.")
+        rows = f"{counted(n_rows, 'row')} of {counted(n_features, 'value')}"
+        sentences.append(f"Ranges fitted to {rows}: {', '.join(changed)}.")
     if words.get("mirror") == "False, True" != was["mirror"]:
         sentences.append(
             "Images are tried with and without mirror images; --range mirror=False leaves these out."

@@ -27,7 +27,7 @@ from studies.views.figures.marginals import effects_figure
 from studies.views.figures.panels import log_axis, panelled
 from studies.views.note import effects_note
 from studies.views.sentences import interval
-from studies.views.words import count, duration, number
+from studies.views.words import duration, number
 
 
 def test_numbers_and_durations_in_words() -> None:
@@ -35,7 +35,6 @@ def test_numbers_and_durations_in_words() -> None:
     said = {0.4: "0 s", 59: "59 s", 60: "1 min 00 s", 93.4: "1 min 33 s", 3599: "59 min 59 s"}
     said |= {3600: "1 h 00 min", 7380: "2 h 03 min"}
     assert {seconds: duration(seconds) for seconds in said} == said
-    assert [count(n, "trial") for n in (0, 1, 2)] == ["0 trials", "1 trial", "2 trials"]
     assert [counted(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
     assert interval(0.8, 0.9) == "80.00 .. 90.00 %"
     assert interval(None, 0.9) == interval(0.8, None) == ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fcnet.text import counted
 from studies.commands.options import (
     FormatOptions,
     StudyOptions,
@@ -39,7 +40,6 @@ def run(options: Options) -> int:
     from studies.views.figures.files import save_figure
     from studies.views.progress import EpochDisplay
     from studies.views.report import EpochLines, print_reproduction
-    from studies.views.words import count
 
     console, out = stderr(), stdout()
     lines = EpochLines(out, options.protocol, n_epochs=options.epochs, n_seeds=options.seeds)
@@ -65,7 +65,7 @@ def run(options: Options) -> int:
     figure = learning_curves_figure(
         found.runs,
         title=f"The report's configuration on {found.data}, judged on the {judged} data"
-        f" ({found.protocol} protocol, {count(len(found.seeds), 'seed')})",
+        f" ({found.protocol} protocol, {counted(len(found.seeds), 'seed')})",
         judged=judged,
     )
     files = save_figure(figure, Path(options.out) / "learning-curves")

@@ -4,8 +4,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fcnet.text import counted
 from studies.experiments.comparison import Comparison, Judged, Side
-from studies.views.words import count, duration, number, percent, points
+from studies.views.words import duration, number, percent, points
 
 ABSENT = "–"
 
@@ -83,8 +84,9 @@ def _as_found(found: Comparison) -> str:
 def _basis(judged: Judged) -> str:
     if judged.ground == "confirmed":
         return (
-            f"Both are the best confirmed of their search, trained on the same {count(judged.seeds, 'fold')}"
-            " with the same seeds; the interval allows for the candidates that they were picked from."
+            "Both are the best confirmed of their search, trained on the same"
+            f" {counted(judged.seeds, 'fold')} with the same seeds; the interval allows for the candidates"
+            " that they were picked from."
         )
     if judged.ground == "corrected":
         return (
@@ -97,7 +99,9 @@ def _basis(judged: Judged) -> str:
 def _epochs(found: Comparison) -> str:
     first, second = found.sides
     a, b = first.kept.facts.epochs, second.kept.facts.epochs
-    return "" if a == b else f"A training of {first.name} had {count(a, 'epoch')}, one of {second.name} {b}."
+    return (
+        "" if a == b else f"A training of {first.name} had {counted(a, 'epoch')}, one of {second.name} {b}."
+    )
 
 
 def winners(found: Comparison) -> list[Line]:
@@ -155,7 +159,7 @@ def _settings(side: Side) -> dict[str, str]:
         "metric": facts.metric.replace("_", " "),
         "epochs": str(facts.epochs),
         **({} if facts.loss is None else {"loss": facts.loss}),
-        "test set opened": count(len(kept.openings), "time"),
+        "test set opened": counted(len(kept.openings), "time"),
     }
     if (asked := kept.asked) is not None:
         found |= {

@@ -3,20 +3,21 @@
 from rich.console import Console
 from rich.markup import escape
 
+from fcnet.text import counted
 from studies.experiments.results import Summary
 from studies.program import command
 from studies.record import Confirmation
 from studies.views.console import table
 from studies.views.search import print_next, print_scores
 from studies.views.sentences import cost_of_going_on, going_on, interval
-from studies.views.words import count, percent
+from studies.views.words import percent
 
 
 def print_confirmation(console: Console, found: Confirmation, summary: Summary, *, options: str = "") -> None:
     """Print a verdict, and the winner's scores from the study's summary."""
     console.print(
-        f"Confirmation of study {escape(found.study)}: {count(len(found.candidates), 'configuration')},"
-        f" {count(len(found.seeds), 'fresh training')} each, on folds of the development data"
+        f"Confirmation of study {escape(found.study)}: {counted(len(found.candidates), 'configuration')},"
+        f" {counted(len(found.seeds), 'fresh training')} each, on folds of the development data"
     )
     rows = table("candidate", "search", "confirmed", "95 % interval", "std", "n", "s")
     for candidate in sorted(found.candidates, key=lambda c: -(c.mean or 0.0)):

@@ -6,20 +6,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from fcnet.text import counted
 from studies.experiments.effects import Findings, Level
 from studies.program import command
 from studies.views.console import table
 from studies.views.figures.panels import WORDS
 from studies.views.search import print_next
 from studies.views.sentences import PROTOCOL_WORDS
-from studies.views.words import count, number, percent, points
+from studies.views.words import number, percent, points
 
 
 def print_effects(console: Console, found: Findings, files: Sequence[Path], *, options: str = "") -> None:
     """Print what the experiments found; `options` name their study in a command to be typed."""
     console.print(
         f"One factor at a time, the others fixed as in the report: {escape(found.data.name)},"
-        f" {count(found.epochs, 'epoch')}"
+        f" {counted(found.epochs, 'epoch')}"
     )
     print_protocol(console, found.protocol)
     console.print(f"Figures: {found.measure}; the report's: one run, best epoch, on its test set")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from fcnet.text import counted
 from studies.choices import STUDY
 from studies.experiments.results import Counts, Data, Summary
 from studies.program import command
@@ -17,7 +18,7 @@ from studies.views.sentences import (
     score_rows,
     sureness,
 )
-from studies.views.words import count, metric_words, number, percent, points
+from studies.views.words import metric_words, number, percent, points
 
 if TYPE_CHECKING:
     from studies.experiments.effects import Findings
@@ -46,10 +47,10 @@ def sweep_note(summary: Summary) -> str:
         ]
     lines += [
         *_origin(summary.data, summary.protocol),
-        f"- {count(summary.epochs, 'epoch')} per training; a trial's value is its last epoch's"
+        f"- {counted(summary.epochs, 'epoch')} per training; a trial's value is its last epoch's"
         f" {metric_words(summary.metric)}",
         _counted(summary.n_trials),
-        f"- Test set opened: {count(summary.test_openings, 'time')}",
+        f"- Test set opened: {counted(summary.test_openings, 'time')}",
         "",
         *_evidence(summary),
         *_next_steps(summary),
@@ -64,7 +65,7 @@ def effects_note(found: Findings) -> str:
         f"# {found.study}: one factor at a time",
         "",
         *_origin(found.data, found.protocol),
-        f"- A trial's value is the {found.measure}, of {count(found.epochs, 'epoch')}",
+        f"- A trial's value is the {found.measure}, of {counted(found.epochs, 'epoch')}",
         f"- Trainings: {trials.complete} complete, {trials.pruned} diverged,"
         f" {trials.waiting + trials.running} to come",
         "",

@@ -8,6 +8,7 @@ from optuna.study import Study
 from rich.console import Console
 from tqdm import tqdm
 
+from fcnet.text import counted
 from studies.execution.progress import Progress
 from studies.experiments import results
 from studies.experiments.results import Summary
@@ -22,7 +23,9 @@ class DrawnSummary(Summary):
     """What a study has found, which draws itself where HTML is shown."""
 
     def _repr_html_(self) -> str:
-        return template(_SUMMARY).render(summary=self, stages=stages(self), say=sentences, words=words)
+        return template(_SUMMARY).render(
+            summary=self, stages=stages(self), say=sentences, words=words, counted=counted
+        )
 
 
 def summarise(study: Study) -> Summary:

@@ -4,8 +4,9 @@ import shlex
 
 from rich.console import Console
 
+from fcnet.text import counted
 from studies.experiments.rehearsal import Rehearsal
-from studies.views.words import count, roughly
+from studies.views.words import roughly
 
 
 def print_rehearsal(console: Console, found: Rehearsal) -> None:
@@ -13,7 +14,7 @@ def print_rehearsal(console: Console, found: Rehearsal) -> None:
     data = found.data
     lines = [
         f"Data: {data['name']}, {data['training']} rows to train on, {data['validation']} to validate on,"
-        f" {data['test']} in the locked test part; {count(data['features'], 'value')} each,"
+        f" {data['test']} in the locked test part; {counted(data['features'], 'value')} each,"
         f" {data['classes']} classes",
         f"Fingerprint: {data['fingerprint']}",
         "Searched:",

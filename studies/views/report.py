@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from fcnet.metrics import EpochMetrics
+from fcnet.text import counted
 from studies.experiments.report import JUDGED_ON, REPORTED, Reproduction, best_epoch
 from studies.space import BASELINE
 from studies.views.effects import print_protocol
-from studies.views.words import count, params_line, percent, points
+from studies.views.words import params_line, percent, points
 
 
 class EpochLines:
@@ -86,7 +87,7 @@ def print_reproduction(console: Console, result: Reproduction, files: Sequence[P
         if summary["std"] is not None:
             console.print(
                 f"Mean of the {which} epochs: {percent(summary['mean'])} +- {points(summary['std'])}"
-                f" (standard deviation over {count(summary['n'], 'seed')}),"
+                f" (standard deviation over {counted(summary['n'], 'seed')}),"
                 f" lowest {percent(min(summary['values']))}"
             )
     best, last = REPORTED["best"], REPORTED["last"]

@@ -5,12 +5,13 @@ import shlex
 from rich.console import Console
 from rich.markup import escape
 
+from fcnet.text import counted
 from studies.experiments.results import Summary
 from studies.experiments.search import Advice
 from studies.program import command
 from studies.views.console import table
 from studies.views.sentences import remarks, score_rows
-from studies.views.words import count, metric_words, number, percent
+from studies.views.words import metric_words, number, percent
 
 
 def print_best(console: Console, summary: Summary, advice: Advice, *, options: str = "") -> None:
@@ -19,14 +20,14 @@ def print_best(console: Console, summary: Summary, advice: Advice, *, options: s
     console.print(
         escape(
             f"Study {summary.study}: {trials.complete} complete, {trials.pruned} pruned,"
-            f" {trials.failed} failed on {summary.data.name}, {count(summary.epochs, 'epoch')} each"
+            f" {trials.failed} failed on {summary.data.name}, {counted(summary.epochs, 'epoch')} each"
         )
     )
     if summary.trial is None or summary.value is None or summary.params is None:
         console.print("No trial is complete yet.")
         if trials.pruned:  # none is ended early before some are complete
             console.print(
-                f"All {count(trials.pruned, 'training')} diverged: choose lower rates, as"
+                f"All {counted(trials.pruned, 'training')} diverged: choose lower rates, as"
                 " --range learning_rate=1e-5:1e-2, in a new study."
             )
         return

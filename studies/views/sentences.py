@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fcnet.text import counted
 from studies.analysis.advice import MIN_TRIALS
 from studies.analysis.scores import distance_from_best
 from studies.choices import TOP
-from studies.views.words import count, duration, metric_words, percent, points, roughly, short
+from studies.views.words import duration, metric_words, percent, points, roughly, short
 
 if TYPE_CHECKING:
     from studies.experiments.ledger import Cost
@@ -115,7 +116,7 @@ def remarks(summary: Summary) -> list[str]:
 def cost_sentence(cost: Cost) -> str:
     """Say what it costs to test one more configuration on the same images."""
     return (
-        f"{count(cost.others, 'other configuration')} of this study met this test set before: the best of"
+        f"{counted(cost.others, 'other configuration')} of this study met this test set before: the best of"
         f" {cost.others + 1} test results flatters by up to {points(cost.flattery)}, the first one does not"
     )
 
@@ -158,7 +159,7 @@ def sureness(summary: Summary) -> str:
         return (
             f"On fresh {summary.data.noun} it would be between {100 * whole.low:.1f} and"
             f" {percent(whole.high, 1)}, with 95 % confidence; the test set was opened"
-            f" {count(summary.test_openings, 'time')}."
+            f" {counted(summary.test_openings, 'time')}."
         )
     if confirmation is not None:
         return summary.ground or ""
@@ -216,4 +217,4 @@ def standing_sentence(standing: Standing) -> str:
         return f"interrupted? {standing.finished}{of}, no sign for {duration(standing.silent)}"
     if standing.asked is not None and standing.finished < standing.asked:
         return f"stopped, {standing.finished}{of}"
-    return f"finished, {count(standing.finished, 'trial')}"
+    return f"finished, {counted(standing.finished, 'trial')}"

@@ -3,17 +3,18 @@
 from rich.console import Console
 from rich.markup import escape
 
+from fcnet.text import counted
 from studies.record import Final
 from studies.views.console import table
 from studies.views.sentences import interval
-from studies.views.words import count, metric_words, percent, points
+from studies.views.words import metric_words, percent, points
 
 _MOST_COLUMNS = 12
 
 
 def print_final(console: Console, found: Final) -> None:
     """Print what the final training found."""
-    console.print(f"Trial {found.trial}, trained on all training data, {count(len(found.seeds), 'seed')}:")
+    console.print(f"Trial {found.trial}, trained on all training data, {counted(len(found.seeds), 'seed')}:")
     judged = metric_words(found.metric)
     rows = table("seed", f"test {judged}", "model", left=("model",))
     for seed, accuracy, model in zip(found.seeds, found.test_accuracy.values, found.models, strict=True):
@@ -28,9 +29,9 @@ def print_final(console: Console, found: Final) -> None:
         within = f"95 % interval {interval(*found.ensemble_interval)}"
         console.print(f"Test {judged}{whose}: [bold green]{percent(whole)}[/] ({within})")
     console.print(f"Validation {judged} in the sweep: {percent(found.validation_accuracy or 0.0)}")
-    console.print(f"The test set of this study was opened {count(found.test_openings, 'time')}.")
+    console.print(f"The test set of this study was opened {counted(found.test_openings, 'time')}.")
     if found.configurations_tested_before:
-        others = count(found.configurations_tested_before, "other configuration")
+        others = counted(found.configurations_tested_before, "other configuration")
         console.print(
             f"[yellow]Warning: {others} of this study met this test set before; the better of several test"
             " results flatters.[/]"

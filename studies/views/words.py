@@ -57,8 +57,3 @@ def roughly(seconds: float) -> str:
     if minutes < 60:
         return f"about {minutes} min"
     return f"about {minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
-
-
-def count(number: int, noun: str) -> str:
-    """Return ``1 trial`` or ``2 trials``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

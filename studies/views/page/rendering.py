@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from fcnet.text import counted
 from studies.experiments.marginal import FACTORS
 from studies.experiments.overview import Overview
 from studies.experiments.search import again
@@ -96,6 +97,7 @@ def framed(
         style=served["page.css"],
         style_ids=assets.style_ids(),
         words=words,
+        counted=counted,
         **values,
     )
 
