@@ -215,6 +215,18 @@ def test_a_winner_at_an_edge_is_told_the_option_and_one_in_the_middle_is_not(url
     )
 
 
+@pytest.mark.parametrize("winner", [0, 1])
+def test_what_the_program_tried_first_is_no_edge_that_the_search_went_to(url, images, winner):
+    study, _ = run(url, images, Scripted(noisy(lambda _: 0.8, spread=0.0)), trials=2, pruner="none")
+    for trial in study.get_trials():
+        assert trial.params["batch_size"] == trial.distributions["batch_size"].high  # of so few rows
+    first = study.get_trials()[winner]
+    study.add_trial(
+        optuna.trial.create_trial(params=first.params, distributions=first.distributions, value=0.9)
+    )
+    assert "Edge:" not in printed(study)
+
+
 def test_until_flat_ends_a_flat_sweep_on_repeats(url, images):
     study, said = run(url, images, Scripted(STEADY), trials=90, until_flat=True, pruner="none")
     trials = study.get_trials()

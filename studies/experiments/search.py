@@ -18,7 +18,7 @@ from fcnet.data import Dataset, Reading
 from fcnet.errors import UsageError
 from fcnet.metrics import Metric
 from studies import record
-from studies.analysis.advice import MIN_TRIALS, edges, outlook
+from studies.analysis.advice import MIN_TRIALS, Edge, edges, outlook
 from studies.choices import CLASSES, STORAGE, STUDY
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.data import load_data, loss_words
@@ -278,11 +278,12 @@ def advise(study: Study) -> Advice:
     """Collect what the trials of a study say about further trials: edges, outlook, importances."""
     kept, trials = record.read(study), study.get_trials(deepcopy=False)
     best, noise = best_trial(trials), noise_of(trials, kept.confirmation)
-    found = [] if best is None else edges(best.params, axes(within(best.distributions, kept.facts.space)))
-    most = None if best is None else getattr(best.distributions.get("components"), "high", None)
-    found = [
-        e for e in found if (e.name, best and best.params[e.name]) != ("components", most)
-    ]  # all are used
+    found: list[Edge] = []
+    if best is not None and not is_baseline(best):
+        space = within(best.distributions, kept.facts.space)
+        if record.configuration(best) != start(space):  # type: ignore[arg-type]  # the search went there itself
+            found = edges(best.params, axes(space))
+    found = [edge for edge in found if (edge.name, edge.value) != ("components", edge.high)]  # all are used
     return Advice(
         warnings=[edge.sentence() for edge in found],
         wider=_wider(kept, trials, {edge.name: edge.wider for edge in found}) if found else [],
