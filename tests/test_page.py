@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 import studies
 from studies import record
+from studies.analysis.scores import Score
 from studies.commands import main as program
 from studies.execution.local import InProcess
 from studies.experiments.marginal import Panel, Trend
@@ -24,8 +25,8 @@ from studies.record import attributes
 from studies.views.note import sweep_note
 from studies.views.page import Surroundings, render
 from studies.views.page.assets import fingerprint, inline, inline_policy
-from studies.views.page.plots import progress_figure
-from studies.views.page.stages import stages
+from studies.views.page.plots import curve_layouts, progress_figure
+from studies.views.page.stages import chart, stages
 from studies.views.sentences import headline, panel_sentence, standing_sentence, sureness
 
 LIVE = Surroundings(live=True)  # without plotly.js in it
@@ -93,6 +94,16 @@ def test_against_time_the_best_so_far_is_what_was_known_then():
 def test_times_are_those_of_work_however_many_pauses_there_were():
     found = study_of(*((0.8, 400 * i, 30) for i in range(100)))
     assert [row.ended for row in found.rows] == [30.0 * (i + 1) for i in range(100)]
+
+
+def test_scales_end_where_there_is_nothing_more():
+    told = chart(
+        [("Tested", "", "stage", Score(1.0, 0.9, 1.0, 4)), ("Found", "", "stage", Score(0.0, None, None, 1))]
+    )
+    assert {0.0, 100.0} <= {float(words) for _, words in told.ticks}
+    assert all(0 <= float(words) <= 100 for _, words in told.ticks)
+    assert curve_layouts(3)["loss"]["xaxis"]["dtick"] == 1  # there are no halves of epochs
+    assert "dtick" not in curve_layouts(20)["loss"]["xaxis"]
 
 
 @pytest.fixture(scope="module")

@@ -171,9 +171,11 @@ def curve_columns(overview: Overview) -> dict[int, list[list[float | None]]]:
     }
 
 
-def curve_layouts() -> dict[str, dict[str, Any]]:
+def curve_layouts(n_epochs: int) -> dict[str, dict[str, Any]]:
     """Return the layouts of the learning curves; the script draws the trials that are asked for."""
-    epochs = {"title": {"text": "Epoch", "standoff": 8}, "rangemode": "tozero"}
+    epochs: dict[str, Any] = {"title": {"text": "Epoch", "standoff": 8}, "rangemode": "tozero"}
+    if n_epochs < 10:  # there are no halves
+        epochs["dtick"] = 1
     return {
         "loss": layout_of(epochs, {"title": {"text": "Loss (nats)", "standoff": 6}}),
         "accuracy": layout_of(epochs, {"title": {"text": "Accuracy (%)", "standoff": 6}}),

@@ -15,6 +15,7 @@ from studies.experiments.overview import Overview
 from studies.experiments.search import again
 from studies.program import command
 from studies.views import sentences, words
+from studies.views.figures.panels import rounded
 from studies.views.page import assets
 from studies.views.page.plots import MARKS, curve_columns, curve_layouts, effect_figure, progress_figure
 from studies.views.page.stages import stages
@@ -120,7 +121,7 @@ def _data(overview: Overview) -> dict[str, Any]:
     return {
         "figures": figures,
         "curves": curve_columns(overview),
-        "layouts": curve_layouts(),
+        "layouts": curve_layouts(overview.summary.epochs),
         "names": names,
         "judged": words.metric_words(overview.summary.metric),
         "rows": [
@@ -129,7 +130,7 @@ def _data(overview: Overview) -> dict[str, Any]:
                 row.state,
                 None if row.accuracy is None else round(100 * row.accuracy, 2),
                 row.epochs,
-                None if row.seconds is None else round(row.seconds, 1),
+                None if row.seconds is None else rounded(row.seconds),
                 None if row.ended is None else round(row.ended, 1),
                 row.seed,
                 row.reason,

@@ -111,7 +111,11 @@ def chart(lines: Sequence[Line]) -> Chart:
             )
             for label, note, kind, score in lines
         ],
-        [(round(100.0 * i / n_ticks, 2), f"{100 * (left + i * step):g}") for i in range(n_ticks + 1)],
+        [
+            (round(100.0 * i / n_ticks, 2), f"{100 * (left + i * step):g}")
+            for i in range(n_ticks + 1)
+            if -1e-9 < left + i * step < 1.0 + 1e-9  # the room beyond is for the last point
+        ],
     )
 
 

@@ -16,7 +16,6 @@ window.trialTable = (table, more, count, choose) => {
   const shown = (name, value) => {
     if (value === null || value === undefined) return "";
     if (name === "accuracy") return value.toFixed(2);
-    if (name === "seconds") return value.toFixed(1);
     if (typeof value === "number" && !Number.isInteger(value)) {
       return Math.abs(value) < 1e-3 && value !== 0 ? value.toExponential(2) : String(Number(value.toPrecision(3)));
     }
