@@ -272,21 +272,24 @@ def main() -> int:
         kinds = {fault.kind for fault in faults}
         print(f"{len(kinds)} kinds: the same way of breaking the same call on the same file", flush=True)
         order = in_turn(faults, np.random.default_rng(args.seed))[: args.faults]
-        done = 0
+        done, stopped = 0, threading.Event()
 
         def one(fault: Fault) -> list[str] | None:
-            if time.monotonic() - began > 60 * args.minutes:
+            if stopped.is_set() or time.monotonic() - began > 60 * args.minutes:
                 return None
             return enumeration.run(fault)
 
         with ThreadPoolExecutor(args.lanes) as pool:
-            for problems in pool.map(one, order):
-                done += problems is not None
-                enumeration.problems += problems or []
-                for problem in problems or []:
-                    print("WRONG:", problem, flush=True)
-                if done % 100 == 0 and problems is not None:
-                    print(f"{done} faults, {time.monotonic() - began:.0f} s", flush=True)
+            try:
+                for problems in pool.map(one, order):
+                    done += problems is not None
+                    enumeration.problems += problems or []
+                    for problem in problems or []:
+                        print("WRONG:", problem, flush=True)
+                    if done % 100 == 0 and problems is not None:
+                        print(f"{done} faults, {time.monotonic() - began:.0f} s", flush=True)
+            except KeyboardInterrupt:  # what was done is summed up all the same
+                stopped.set()
         enumeration.close()
     met = len({fault.kind for fault in order[:done]})
     took = f"{time.monotonic() - began:.0f} s, seed {args.seed}:"
