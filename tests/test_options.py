@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from fcnet.text import counted
 from studies import program
 from studies.commands import best, confirm, copy, main, reproduce, run
-from studies.commands.options import StudyOptions, positive
+from studies.commands.options import StudyOptions, WorkerOptions, positive
 from studies.commands.parser import add_options, argument, choice, option, options_from, repeated, switch
+from studies.execution.backend import cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +133,17 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence_that_says_how_to_mend_it(
         code = end.code
     assert code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_crowd_of_workers_is_told():
+    said = []
+    with WorkerOptions(workers=4 * cores()).backend(say=said.append):
+        assert said == []
+    with WorkerOptions(workers=4 * cores() + 1).backend(say=said.append, most=2):
+        assert said == []
+    with WorkerOptions(workers=4 * cores() + 1).backend(say=said.append):
+        (sentence,) = said
+    assert sentence == (f"{4 * cores() + 1} workers share {counted(cores(), 'core')}: fewer are faster.")
 
 
 def test_options_name_the_study_in_a_command_to_be_typed():

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from fcnet.text import counted
 from studies.choices import CLASSES, STORAGE, STUDY
 from studies.commands.parser import choice, option, switch
 from studies.execution.backend import cores
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from fcnet.data import Reading
     from studies.execution.cluster import DaskCluster
     from studies.execution.local import ProcessPool
+
+
+_CROWD = 4  # workers for each core that need a word
 
 
 def positive(text: str) -> int:
@@ -167,7 +171,10 @@ class WorkerOptions:
             return DaskCluster(self.cluster, say=say, **settings)
         from studies.execution.local import ProcessPool
 
-        return ProcessPool(self.workers if most is None else min(self.workers, most), **settings)
+        slots = self.workers if most is None else min(self.workers, most)
+        if slots > _CROWD * cores():
+            say(f"{slots} workers share {counted(cores(), 'core')}: fewer are faster.")
+        return ProcessPool(slots, **settings)
 
 
 @dataclass(frozen=True, kw_only=True)
