@@ -78,7 +78,6 @@ def test_a_sweep_of_the_installed_script_names_it_in_all_that_it_says(script, im
     assert "sweep.py" not in text + out.stdout + out.stderr
     best = json.loads(script("best", "--format", "json").stdout)
     assert best["n_trials"]["complete"] + best["n_trials"]["pruned"] == 2
-    assert "fcnet-sweep confirm" in best["ground"]
 
 
 def test_the_installed_script_ends_with_the_exit_code_of_the_command(script):

@@ -32,7 +32,6 @@ USED = {
     "_set_trial_param": ("optuna.storages._rdb.storage", "gather parameters, try again while it is away"),
     "_contains": ("optuna.distributions", "tell whether a range holds a value"),
     "_storage": ("optuna.study.study", "system attributes of a study can be set in no other way"),
-    "_CachedStorage": ("optuna.storages", "a study hides the storage that it was opened with behind it"),
     "_backend": ("optuna.storages._cached_storage", "the storage behind the cache"),
     "_study_id": ("optuna.study.study", "storages name studies by it"),
     "_actions": ("argparse", "name every option of a parser for the completion"),
