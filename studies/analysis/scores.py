@@ -223,8 +223,8 @@ def measured_score(values: ArrayLike, *, images: int, noise: float | None) -> Sc
         return _score(s.mean, 1, None)
     training = s.high - s.mean if s.n > 1 else Z95 * (noise or 0.0)
     low, high = proportion_interval(s.mean, images)
-    low, high = s.mean - np.hypot(s.mean - low, training), s.mean + np.hypot(high - s.mean, training)
-    return Score(s.mean, max(0.0, float(low)), min(1.0, float(high)), s.n)
+    below, above = float(np.hypot(s.mean - low, training)), float(np.hypot(high - s.mean, training))
+    return Score(s.mean, max(0.0, s.mean - below), min(1.0, s.mean + above), s.n)
 
 
 def proportion_interval(share: float, n: int) -> tuple[float, float]:

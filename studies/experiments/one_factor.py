@@ -17,7 +17,6 @@ from studies.space import BASELINE
 
 Factor = Literal["batch_size", "learning_rate", "hidden_units"]
 
-
 EXPERIMENTS: dict[Factor, list[Hyperparameters]] = {
     "batch_size": [
         replace(BASELINE, batch_size=n, learning_rate=0.001, hidden_units=256) for n in (16, 32, 64, 128, 256)

@@ -84,6 +84,8 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
         self, study: Study, trial: int, dataset: Dataset, source: Source, *, n_seeds: int = 5, folder: Path
     ) -> None:
         at_least(1, n_seeds=n_seeds)
+        if n_seeds > MOST_SEEDS:
+            raise UsageError(f"{n_seeds:,} seeds are too many: at most {MOST_SEEDS:,} become one model")
         facts = require_search(study).facts
         self.trial = require_trial(study, trial)
         super().__init__(
@@ -93,8 +95,6 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
             source,
             self.trial.distributions,  # type: ignore[arg-type]  # of the search's own space
         )
-        if n_seeds > MOST_SEEDS:
-            raise UsageError(f"{n_seeds:,} seeds are too many: at most {MOST_SEEDS:,} become one model")
         self.folder, self.seeds, self.parents = folder, final_seeds(n_seeds), (study,)
         make_writable(folder)  # before any work is done, and before the test set is opened
 
