@@ -57,7 +57,7 @@ def typed(folder, line, code=0):
                 if "http://" in text:
                     break
             process.send_signal(signal.SIGINT)
-        said += process.communicate(timeout=120)[0]
+        said += process.communicate(timeout=600)[0]  # a verdict may ask for hundreds of trainings
     finally:
         process.kill()
         process.wait()
@@ -94,6 +94,7 @@ the study 'sweep' has no complete trial yet: run python sweep.py first
     ]
 
 
+@pytest.mark.timeout(900)  # against a hang alone: how much is advised depends on what is found
 def test_every_command_that_the_output_advises_works_as_it_is_printed(folder):
     data = "--epochs 2 --data images.npz"
     texts = [
