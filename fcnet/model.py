@@ -88,8 +88,10 @@ class Model:
         Raises
         ------
         UserError
-            If the models differ in more than their networks and seeds.
+            If the models differ in more than their networks and seeds, or there are none.
         """
+        if not models:
+            raise UserError("there are no models to average: give at least one")
         first = models[0]
         if any(model._common() != first._common() for model in models):
             raise UserError(

@@ -51,7 +51,7 @@ class Training:
     Raises
     ------
     ValueError
-        If mirror images are asked for of rows that are no images.
+        If mirror images are asked for of rows that are no images, or fewer than no epochs.
 
     Examples
     --------
@@ -78,6 +78,8 @@ class Training:
         start: Network | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
+        if epochs < 0:
+            raise ValueError(f"a training of {epochs} epochs cannot be: give 1 or more")
         self.hyperparameters, self.epochs, self.seed = hyperparameters, epochs, seed
         self._check = check
         self.dtype = np.dtype(dtype)

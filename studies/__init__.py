@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from studies.api import confirm, effects, open_study, report, reproduce, search, train
+    from studies.experiments.advising import advise
     from studies.experiments.estimator import best_estimator
-    from studies.experiments.search import Plan, advise
+    from studies.experiments.plan import Plan
     from studies.views.figures.named import figures
     from studies.views.notebook import summarise
 
@@ -28,8 +29,8 @@ __all__ = [
 
 # A name is imported when it is asked for: help and errors do not wait for Optuna.
 _ELSEWHERE = {
-    "Plan": "studies.experiments.search",
-    "advise": "studies.experiments.search",
+    "Plan": "studies.experiments.plan",
+    "advise": "studies.experiments.advising",
     "best_estimator": "studies.experiments.estimator",
     "figures": "studies.views.figures.named",
     "summarise": "studies.views.notebook",

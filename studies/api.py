@@ -23,7 +23,8 @@ from studies.execution.experiment import Experiment
 from studies.execution.progress import Progress
 from studies.execution.run import run
 from studies.experiments.data import load_data, load_data_of
-from studies.experiments.search import Plan, prepared
+from studies.experiments.plan import Plan
+from studies.experiments.search import prepared
 from studies.record import Confirmation, Final, Protocol
 from studies.storage import gathering
 from studies.storage.database import connect, parse

@@ -8,6 +8,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: tests that t
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every run of the command compiles its modules again
 os.environ.setdefault("PYTHONFAULTHANDLER", "1")  # where a process crashed, its threads say where they were
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PROGRAM = shlex.join([sys.executable, str(ROOT / "sweep.py")])  # as its messages name it
 PASSWORD = "open:sesame/50%"  # of the PostgreSQL user of `login`
 
 # Left out while editing: files that wait for processes, servers and browsers or train much, and in the others

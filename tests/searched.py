@@ -9,8 +9,8 @@ from fcnet.data import load
 from fcnet.hyperparameters import Hyperparameters
 from studies.api import confirm, search
 from studies.experiments.confirm import runs_name
+from studies.experiments.plan import Plan
 from studies.experiments.results import summarise
-from studies.experiments.search import Plan
 from studies.storage.database import connect
 from studies.storage.study import load_study
 from studies.views.confirm import print_confirmation

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import write_images
+from conftest import PROGRAM, write_images
 from optuna.trial import TrialState
 from started import FAST, assert_whole, finished, trials_of
 
@@ -247,11 +247,11 @@ def test_a_database_that_is_none_is_left_as_it_is(sweep, images, tmp_path):
     assert (tmp_path / "sweep.db").read_text() == "my diary"
 
 
-def test_commands_without_a_sweep_name_the_command_that_makes_one(sweep, tmp_path):
+def test_commands_without_a_sweep_name_the_command_that_makes_one_as_they_were_started(sweep, tmp_path):
     for command in ("best", "train", "dashboard"):
         out = sweep(command, check=False)
         assert out.returncode == 1
-        assert "python sweep.py" in out.stderr
+        assert f"make one with {PROGRAM}\n" in out.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -17,7 +17,8 @@ from studies.execution.run import run
 from studies.experiments.comparison import compare_studies
 from studies.experiments.confirm import Confirm
 from studies.experiments.data import load_data_of
-from studies.experiments.search import Plan, prepared
+from studies.experiments.plan import Plan
+from studies.experiments.search import prepared
 from studies.record import FACTS, attributes, write_attribute
 from studies.space import BASELINE, START
 from studies.storage.database import connect

@@ -52,6 +52,10 @@ def test_several_values_are_written_as_lists_and_points_as_tables(options_of):
     assert options_of('fix = "n_layers=2"').fix == ("n_layers=2",)
 
 
+def test_the_mark_with_which_some_editors_begin_a_file_is_passed_over(options_of):
+    assert options_of("\ufefftrials = 7").trials == 7
+
+
 def test_a_named_file_is_read_instead(options_of):
     assert options_of("trials = 7", "--config", "other.toml", name="other.toml").trials == 7
     assert options_of("trials = 8", "--config", "other.toml").trials == 7

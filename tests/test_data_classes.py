@@ -20,7 +20,7 @@ from studies import record
 from studies.api import confirm, open_study, reproduce, search, train
 from studies.commands import main as program
 from studies.execution.local import InProcess
-from studies.experiments.search import Plan
+from studies.experiments.plan import Plan
 
 rng = np.random.default_rng(0)
 

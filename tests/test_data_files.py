@@ -28,7 +28,7 @@ from studies.commands.main import main
 def test_every_format_gives_the_same_data(writer: Callable[[Arrays], bytes], tmp_path: Path) -> None:
     expected = arrays()
     (tmp_path / "data.bin").write_bytes(writer(expected))  # recognised by content, whatever its name
-    data = load(str(tmp_path / "data.bin"))
+    data = load(tmp_path / "data.bin")
     np.testing.assert_array_equal(data.images, expected["train_data"])
     np.testing.assert_array_equal(data.labels, expected["train_labels"].ravel())
     np.testing.assert_array_equal(data.open_test()[0], expected["test_data"])

@@ -187,8 +187,11 @@ def test_only_what_may_pass_is_waited_for() -> None:
     assert not errors.passes(ValueError("database is locked"))
 
 
-def test_the_program_is_named_as_it_is_when_nothing_follows(monkeypatch) -> None:
-    monkeypatch.setattr("sys.argv", ["/usr/bin/fcnet-sweep"])
+def test_an_installed_program_on_the_path_is_named_alone(monkeypatch, tmp_path) -> None:
+    script = tmp_path / "fcnet-sweep"
+    script.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [str(script)])
     assert program.command("train") == "fcnet-sweep train"
     monkeypatch.setattr("sys.argv", ["sweep.py", "fcnet-sweep"])
     assert program.command("train") == "python sweep.py train"

@@ -21,7 +21,7 @@ from studies.execution.backend import TrainingFailed
 from studies.experiments.effects import findings
 from studies.experiments.marginal import marginal_effects
 from studies.experiments.one_factor import configurations
-from studies.experiments.search import Plan
+from studies.experiments.plan import Plan
 from studies.record import Wish, attributes, kept_wish
 from studies.space import DEFAULT_SPACE, suggest
 from studies.storage.database import connect
@@ -153,8 +153,10 @@ def test_values_and_tests_say_what_was_measured(experiments, tmp_path):
         better = {16: 0.03, 32: 0.0298}.get(job.hyperparameters.batch_size, 0.0)
         return [0.8 + better + 0.002 * job.seed + 1e-4 * (job.hyperparameters.batch_size % 7)]
 
-    many = write_images(tmp_path / "many.npz", n_train=10_000, n_features=4)
-    found = findings(experiments(ScriptedEpochs(accuracies), seeds=3, epochs=1, data=many)).as_json()
+    many = write_images(tmp_path / "cifar_2class.npz", n_train=10_000, n_features=4)
+    told = findings(experiments(ScriptedEpochs(accuracies), seeds=3, epochs=1, data=many))
+    assert "the report's: one run, best epoch, on its test set" in text_of(print_effects, told, [])
+    found = told.as_json()
     rows = found["batch_size"]
     assert [row["value"] for row in rows] == [16, 32, 64, 128, 256]
     for row in rows:
@@ -171,6 +173,12 @@ def test_values_and_tests_say_what_was_measured(experiments, tmp_path):
     assert not hidden["larger_than_noise"]
     assert hidden["not_beaten_by_the_best"] == [32, 64, 128, 256, 512]
     assert found["reported"]["batch_size"] == {"value": 16, "accuracy": 0.83}
+
+
+def test_what_the_report_said_of_its_own_data_is_not_shown_beside_others(experiments):
+    found = findings(experiments())
+    assert found.reported == {}
+    assert "the report's" not in text_of(print_effects, found, [])
 
 
 def test_another_number_of_epochs_is_refused_and_an_ordinary_sweep_too(experiments, images, tmp_path):

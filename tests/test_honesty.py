@@ -19,9 +19,11 @@ from studies.api import confirm, search, train
 from studies.dashboard.publishing import publish
 from studies.execution.local import InProcess
 from studies.experiments import ledger
+from studies.experiments.advising import advise
 from studies.experiments.ledger import Judged
+from studies.experiments.plan import Plan
 from studies.experiments.results import summarise
-from studies.experiments.search import REPEATS, Plan, advise
+from studies.experiments.search import REPEATS
 from studies.record import attributes, read, write_attribute
 from studies.storage.database import connect
 from studies.storage.study import load_study

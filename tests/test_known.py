@@ -15,7 +15,7 @@ from studies import record
 from studies.commands.main import main
 from studies.execution.local import InProcess
 from studies.experiments.estimator import best_estimator
-from studies.experiments.search import Plan
+from studies.experiments.plan import Plan
 from studies.ranges import at, describe, fixed, narrowed, point
 from studies.space import DEFAULT_SPACE, START, fitted, is_baseline, start
 

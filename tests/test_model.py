@@ -134,6 +134,11 @@ def test_models_that_were_not_trained_alike_are_not_averaged(change):
         Model.average([trained(), trained(dtype=np.float64)])
 
 
+def test_no_models_have_no_average():
+    with pytest.raises(UserError, match="there are no models to average: give at least one"):
+        Model.average([])
+
+
 def test_the_file_is_plain_safetensors_with_readable_metadata(tmp_path):
     trained().save(tmp_path / "model.safetensors")
     with safe_open(tmp_path / "model.safetensors", framework="numpy") as file:

@@ -10,7 +10,13 @@ from scipy.stats import t
 
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
-from studies.experiments.one_factor import EXPERIMENTS, configurations, controlled_info
+from studies.experiments.one_factor import (
+    EXPERIMENTS,
+    REPORTED,
+    are_the_reports,
+    configurations,
+    controlled_info,
+)
 from studies.record import Outcomes
 from studies.views.figures.curves import learning_curves_figure
 from studies.views.figures.one_factor import controlled_figure
@@ -132,8 +138,22 @@ def test_the_test_uses_the_seeds_that_all_values_share() -> None:
     assert controlled_info(extra).experiments[0].test == complete
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("CIFAR-10 airplane/ship", True),
+        ("cifar_2class_py2.p", True),
+        ("CIFAR-10 cat/ship", False),
+        ("relationships.csv", False),
+        ("synthetic images", False),
+    ],
+)
+def test_the_reports_data_are_known_by_their_names(name, expected) -> None:
+    assert are_the_reports(name) is expected
+
+
 def test_the_figure_shows_means_seeds_and_the_reports_points() -> None:
-    figure = controlled_figure(controlled_info(records(), protocol="report"))
+    figure = controlled_figure(controlled_info(records(), protocol="report", reported=REPORTED))
     data = json.loads(figure.to_json())["data"]
     crosses = [(t["x"], t["y"]) for t in data if t.get("marker", {}).get("symbol") == "x"]
     assert crosses == [([16], [83.0]), ([0.005], [83.6]), ([128], [81.5])]
@@ -141,7 +161,8 @@ def test_the_figure_shows_means_seeds_and_the_reports_points() -> None:
     assert [len(t["y"]) for t in seeds] == [25, 25, 25]
     assert figure.layout.yaxis.title.text == "Test accuracy, best epoch (%)"
     assert "report protocol" in figure.layout.title.text
-    holdout = controlled_figure(controlled_info(records()))
+    holdout = controlled_figure(controlled_info(records()))  # of other data: the report says nothing of them
+    assert "x" not in [t.marker.symbol for t in holdout.data]
     assert holdout.layout.yaxis.title.text == "Validation accuracy (%)"
 
 

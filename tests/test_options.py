@@ -196,14 +196,21 @@ def test_an_unknown_command_is_one_sentence_that_lists_the_commands(capsys):
 @pytest.mark.parametrize(
     ("started", "name", "start"),
     [
-        ("sweep.py", "sweep.py", "python sweep.py"),
-        ("/a/notebook/launcher.py", "sweep.py", "python sweep.py"),
-        ("/venv/bin/fcnet-sweep", "fcnet-sweep", "fcnet-sweep"),
-        ("fcnet-sweep.exe", "fcnet-sweep", "fcnet-sweep"),
+        (["python", "sweep.py"], "sweep.py", "python sweep.py"),
+        (
+            [".venv/bin/python", "-X", "dev", "../a b/sweep.py"],
+            "sweep.py",
+            ".venv/bin/python -X dev '../a b/sweep.py'",
+        ),
+        (["python", "/a/notebook/launcher.py"], "sweep.py", "python sweep.py"),
+        (["/nowhere/bin/python", "/nowhere/bin/fcnet-sweep"], "fcnet-sweep", "/nowhere/bin/fcnet-sweep"),
+        (["fcnet-sweep.exe"], "fcnet-sweep", "fcnet-sweep.exe"),
     ],
 )
 def test_messages_name_the_program_as_it_was_started(monkeypatch, capsys, tmp_path, started, name, start):
-    monkeypatch.setattr(sys, "argv", [started, "best", "--trial", "1"])
+    arguments = ["best", "--trial", "1"]
+    monkeypatch.setattr(sys, "orig_argv", started + arguments)
+    monkeypatch.setattr(sys, "argv", started[-1:] + arguments)
     monkeypatch.chdir(tmp_path)
     assert program.command("confirm --seeds 5") == f"{start} confirm --seeds 5"
     assert program.words()[-3:] == ["best", "--trial", "1"]

@@ -11,7 +11,7 @@ from studies.api import confirm, reproduce, search
 from studies.execution.local import InProcess
 from studies.experiments.confirm import runs_name
 from studies.experiments.data import load_data_of
-from studies.experiments.search import Plan
+from studies.experiments.plan import Plan
 from studies.ranges import narrowed
 from studies.storage.database import connect
 from studies.storage.study import load_study

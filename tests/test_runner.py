@@ -22,7 +22,7 @@ from studies.execution.local import InProcess
 from studies.execution.objective import Objective
 from studies.execution.runner import Runner
 from studies.execution.signals import Interrupted
-from studies.experiments.search import Plan
+from studies.experiments.plan import Plan
 from studies.ranges import narrowed
 from studies.samplers import is_exhausted, make_sampler
 from studies.space import suggest as suggest_all

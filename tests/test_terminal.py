@@ -21,9 +21,9 @@ from studies.analysis.advice import Repeated, repeated
 from studies.commands import main as program
 from studies.commands import watch
 from studies.execution.progress import Progress
+from studies.experiments.advising import advise
 from studies.experiments.overview import Watch
 from studies.experiments.results import best_trial, summarise
-from studies.experiments.search import advise
 from studies.storage.database import connect
 from studies.views.confirm import print_confirmation
 from studies.views.progress import SweepDisplay

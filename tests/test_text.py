@@ -12,8 +12,8 @@ from test_model import trained
 from fcnet.text import printable
 from studies.commands import main as program
 from studies.dashboard.publishing import publish
+from studies.experiments.advising import advise
 from studies.experiments.results import summarise
-from studies.experiments.search import advise
 from studies.storage.database import connect
 from studies.views.console import Console
 from studies.views.search import print_best

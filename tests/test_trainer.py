@@ -172,6 +172,11 @@ def test_training_learns_and_stops_with_its_reader():
     assert stopped.network.digest() == after_one
 
 
+def test_a_number_of_epochs_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="a training of -1 epochs cannot be"):
+        Training(make_split(n_train=64), Hyperparameters(), epochs=-1, seed=0)
+
+
 def test_divergence_ends_the_training_at_once_and_silently():
     split = make_split(n_train=5_000)
     training = Training(

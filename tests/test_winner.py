@@ -14,8 +14,8 @@ from studies.api import search, train
 from studies.commands.main import main
 from studies.execution.local import InProcess
 from studies.experiments import ledger
+from studies.experiments.plan import Plan
 from studies.experiments.results import noise_of, scores_of_trial, summarise, winner_of
-from studies.experiments.search import Plan
 from studies.ranges import narrowed
 from studies.views.sentences import flattery_sentence, noise_sentence, score_rows
 

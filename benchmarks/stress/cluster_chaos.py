@@ -22,7 +22,7 @@ from studies.api import search
 from studies.execution.cluster import DaskCluster
 from studies.execution.experiment import FINISHED
 from studies.execution.progress import Progress
-from studies.experiments.search import Plan
+from studies.experiments.plan import Plan
 
 
 def origins(trials: list[FrozenTrial]) -> list[int]:

@@ -32,7 +32,8 @@ from studies.execution.experiment import FINISHED
 from studies.execution.objective import Objective
 from studies.execution.runner import Runner
 from studies.experiments.data import load_data
-from studies.experiments.search import Plan, Search
+from studies.experiments.plan import Plan
+from studies.experiments.search import Search
 from studies.record import Wish
 from studies.storage.database import connect
 from studies.storage.ownership import coordinate

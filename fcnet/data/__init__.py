@@ -19,7 +19,7 @@ def _to_stderr(notice: str) -> None:
 
 
 def load(
-    source: str = "auto",
+    source: str | os.PathLike[str] = "auto",
     *,
     classes: Sequence[str] = ("airplane", "ship"),
     reading: Reading = Reading(),  # frozen
@@ -29,7 +29,7 @@ def load(
 
     Parameters
     ----------
-    source : str, default="auto"
+    source : str or path, default="auto"
         ``"cifar10"``: the official archive, from the user's cache or downloaded.
         ``"synthetic"``: the built-in images.
         ``"auto"``: CIFAR-10 if it is cached or can be downloaded, else the built-in images.
@@ -62,6 +62,7 @@ def load(
     >>> data.name, data.images.shape, data.class_names
     ('synthetic images', (10000, 3072), ('first', 'second'))
     """
+    source = os.fspath(source)
     # Each source is imported when it is asked for.
     if source not in ("auto", "cifar10", "synthetic") and not source.startswith("sklearn:"):
         return _from_path(source, reading, say)

@@ -32,8 +32,8 @@ def show(study: Study, options: Options) -> None:
     """Print a study's result in the asked format."""
     from msgspec import to_builtins
 
+    from studies.experiments.advising import advise
     from studies.experiments.results import summarise
-    from studies.experiments.search import advise
     from studies.views.console import stdout
     from studies.views.search import print_best
 

@@ -51,7 +51,7 @@ def words(
     import tomllib
 
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(
             f"cannot read {path}: {error.strerror or error}; name another with --config"

@@ -21,7 +21,7 @@ from studies.commands.parser import choice, option, repeated, switch
 
 if TYPE_CHECKING:
     from fcnet.metrics import Metric
-    from studies.experiments.search import Plan
+    from studies.experiments.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Options(best.Options, TrainingOptions, WorkerOptions, NotifyOptions):
 
     def plan(self) -> Plan:
         """Return what the sweep is asked to do."""
-        from studies.experiments.search import Plan
+        from studies.experiments.plan import Plan
         from studies.ranges import fixed, narrowed
 
         return Plan(

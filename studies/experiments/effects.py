@@ -21,9 +21,11 @@ from studies.experiments import results
 from studies.experiments.data import loss_words
 from studies.experiments.one_factor import (
     EXPERIMENTS,
+    REPORTED,
     ControlledInfo,
     Factor,
     OneFactor,
+    are_the_reports,
     configurations,
     controlled_info,
 )
@@ -202,7 +204,12 @@ def findings(study: Study) -> Findings:
     values = {key: trial.value or 0.0 for key, trial in complete.items()}
     kept = {key: record.trained(trial) for key, trial in complete.items()}
     outcomes = {key: left.outcomes for key, left in kept.items() if left and left.outcomes}
-    info = controlled_info(values, outcomes=outcomes, protocol=summary.protocol)
+    info = controlled_info(
+        values,
+        outcomes=outcomes,
+        protocol=summary.protocol,
+        reported=REPORTED if are_the_reports(summary.data.name) else {},
+    )
     levels = {e.factor: _levels(e, complete, diverged) for e in info.experiments}
     return Findings(
         study=study.study_name,

@@ -39,6 +39,11 @@ REPORTED: dict[Factor, tuple[float, float]] = {
 """The best value of each figure and its test accuracy: the only points that the report gives as numbers."""
 
 
+def are_the_reports(data_name: str) -> bool:
+    """Tell by their name whether data are the course report's, with which its numbers can be compared."""
+    return data_name == "CIFAR-10 airplane/ship" or "cifar_2class" in data_name.lower()
+
+
 def configurations() -> list[Hyperparameters]:
     """The distinct configurations of all experiments, each once, in the order of their first figure."""
     return list(dict.fromkeys(h for grid in EXPERIMENTS.values() for h in grid))
@@ -117,6 +122,7 @@ def controlled_info(
     *,
     outcomes: Mapping[tuple[Hyperparameters, int], record.Outcomes] | None = None,
     protocol: str = "holdout",
+    reported: Mapping[Factor, tuple[float, float]] | None = None,
 ) -> ControlledInfo:
     """Summarise and test the experiments.
 
@@ -130,6 +136,8 @@ def controlled_info(
         different images, the test knows of seeds alone, and is about these images.
     protocol : str, default="holdout"
         ``"holdout"`` or ``"report"``.
+    reported : mapping of str to (float, float), optional
+        What was published of these data by factor: a value and its accuracy.
     """
     tables = {factor: _table(factor, records) for factor in EXPERIMENTS}
     paired = {factor: _paired(factor, table, outcomes or {}) for factor, table in tables.items()}
@@ -144,7 +152,7 @@ def controlled_info(
         test = tests.get(factor)
         sentence = _sentence(factor, list(table), test)
         values = [float(getattr(h, factor)) for h in EXPERIMENTS[factor]]
-        experiments.append(OneFactor(factor, values, levels, REPORTED.get(factor), test, sentence))
+        experiments.append(OneFactor(factor, values, levels, (reported or {}).get(factor), test, sentence))
     return ControlledInfo(experiments, protocol)
 
 

@@ -15,9 +15,9 @@ from fcnet.metrics import EpochMetrics
 from studies import record
 from studies.execution.experiment import FINISHED
 from studies.execution.progress import Progress
+from studies.experiments.advising import Advice, advise
 from studies.experiments.marginal import MAX_POINTS, EffectsInfo, effects_info
 from studies.experiments.results import Summary, best_trial, summarise
-from studies.experiments.search import Advice, advise
 from studies.record import Kept
 
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]

@@ -13,7 +13,8 @@ from fcnet.errors import Diverged
 from fcnet.trainer import Training
 from studies import record
 from studies.execution.experiment import FINISHED
-from studies.experiments.search import Plan, Search, prepared
+from studies.experiments.plan import Plan
+from studies.experiments.search import Search, prepared
 from studies.ranges import describe
 from studies.space import start
 from studies.storage.database import connect, parse

@@ -23,20 +23,23 @@ def print_effects(console: Console, found: Findings, files: Sequence[Path], *, o
         f" {counted(found.epochs, 'epoch')}"
     )
     print_protocol(console, found.protocol)
-    console.print(f"Figures: {found.measure}; the report's: one run, best epoch, on its test set")
+    beside = "; the report's: one run, best epoch, on its test set" if found.reported else ""
+    console.print(f"Figures: {found.measure}{beside}")
+    columns = ["mean", "std over seeds", "95 % interval", "seeds", *(["report"] if found.reported else [])]
     for factor, levels in found.levels.items():
         reported = found.reported.get(factor)
-        rows = table(WORDS[factor].lower(), "mean", "std over seeds", "95 % interval", "seeds", "report")
+        rows = table(WORDS[factor].lower(), *columns)
         for level in levels:
             here = reported is not None and reported.value == level.value
-            rows.add_row(
+            cells = [
                 number(level.value),
                 "-" if level.mean is None else percent(level.mean),
                 "-" if level.std is None else points(level.std),
                 _interval(level),
                 str(level.n) + (f" ({level.diverged} diverged)" if level.diverged else ""),
                 percent(reported.accuracy, 1) if reported is not None and here else "",
-            )
+            ]
+            rows.add_row(*cells[: 1 + len(columns)])
         console.print()
         console.print(rows)
         console.print(found.tests[factor].sentence)

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from fcnet.text import counted
+from studies.experiments.advising import Advice
 from studies.experiments.results import Summary
-from studies.experiments.search import Advice
 from studies.program import command
 from studies.views.console import table
 from studies.views.sentences import remarks, score_rows

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from fcnet.text import counted
 from studies.experiments.marginal import FACTORS
 from studies.experiments.overview import Overview
-from studies.experiments.search import again
+from studies.experiments.plan import again
 from studies.program import command
 from studies.views import sentences, words
 from studies.views.figures.panels import rounded

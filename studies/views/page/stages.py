@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studies.analysis.scores import Score
+from studies.experiments.one_factor import are_the_reports
 from studies.experiments.report import REPORTED
 from studies.experiments.results import Summary
 from studies.views.words import percent
-
-_COURSE = ("airplane", "ship", "cifar_2class")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def stages(summary: Summary) -> Chart | None:
             one = again[0]
             confirmed = Score(one.mean or 0.0, one.low, one.high, one.n)
             lines.append(("Baseline, confirmed", "fresh seeds and splits", "reference", confirmed))
-    if any(word in summary.data.name.lower() for word in _COURSE):
+    if are_the_reports(summary.data.name):
         published = Score(REPORTED["best"]["validation_accuracy"], None, None, 1)
         lines.append(("Published", "the report: best epoch on its test set", "reference", published))
     return chart(lines)

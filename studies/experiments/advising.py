@@ -1,0 +1,92 @@
+"""What the trials of a sweep say about further trials."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from studies import record
+from studies.analysis.advice import MIN_TRIALS, Edge, Outlook, edges, outlook
+from studies.execution.experiment import FINISHED
+from studies.experiments.plan import of_its_own
+from studies.experiments.results import best_trial, noise_of
+from studies.ranges import varied, within
+from studies.record import Kept
+from studies.space import axes, is_baseline, start
+
+MORE_TRIALS = 30
+"""By so many a sweep is longer when it goes on with a wider space."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What the trials say about further trials.
+
+    Parameters
+    ----------
+    warnings : list of str
+        A sentence per hyperparameter whose best value is at an edge of its range.
+    wider : list of str
+        Options that go on with wider ranges where there are such, besides those that name the study.
+    outlook : str or None
+        A sentence; None while the noise has not been measured.
+    importances : dict of str to float or None
+        Share of the spread of scores per hyperparameter, the largest first; None with too few trials. It is
+        no significance: on pure noise it is not zero either.
+    """
+
+    warnings: list[str]
+    wider: list[str]
+    outlook: str | None
+    importances: dict[str, float] | None
+
+
+def advise(study: Study) -> Advice:
+    """Collect what the trials of a study say about further trials: edges, outlook, importances."""
+    kept, trials = record.read(study), study.get_trials(deepcopy=False)
+    best, noise = best_trial(trials), noise_of(trials, kept.confirmation)
+    found: list[Edge] = []
+    if best is not None and not is_baseline(best):
+        space = within(best.distributions, kept.facts.space)
+        if record.configuration(best) != start(space):  # type: ignore[arg-type]  # the search went there itself
+            found = edges(best.params, axes(space))
+    found = [edge for edge in found if (edge.name, edge.value) != ("components", edge.high)]  # all are used
+    return Advice(
+        warnings=[edge.sentence() for edge in found],
+        wider=_wider(kept, trials, {edge.name: edge.wider for edge in found}) if found else [],
+        outlook=None if noise is None else outlook_of(trials, noise).sentence(),
+        importances=_importances(study, trials, varied(kept.facts.space)),
+    )
+
+
+def outlook_of(trials: Sequence[FrozenTrial], noise: float) -> Outlook:
+    """Tell what further trials promise; repeats explore nothing and are left out."""
+    return outlook(_scores(trials), noise)
+
+
+def _wider(kept: Kept, trials: Sequence[FrozenTrial], wider: dict[str, str]) -> list[str]:
+    """Return the options that go on with a sweep over wider ranges, as its facts demand."""
+    n_trials = sum(t.state in FINISHED for t in trials) + MORE_TRIALS
+    return ["--trials", str(n_trials), *of_its_own(kept, wider)]
+
+
+def _importances(study: Study, trials: Sequence[FrozenTrial], names: list[str]) -> dict[str, float] | None:
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    if not names or len(complete) < MIN_TRIALS or len({t.value for t in complete}) == 1:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        found = optuna.importance.get_param_importances(study, params=names)
+    return {name: float(share) for name, share in found.items()}
+
+
+def _scores(trials: Sequence[FrozenTrial]) -> list[float]:
+    """Return the scores of finished trials, NaN for pruned ones, without repeats: those explore nothing."""
+    searched = [t for t in trials if t.state in FINISHED and record.wish(t).repeat is None]
+    return [
+        t.value if t.state == TrialState.COMPLETE and t.value is not None else float("nan") for t in searched
+    ]
