@@ -7,7 +7,7 @@ import math
 from datetime import datetime
 
 import pytest
-from conftest import PROGRAM, facts
+from conftest import facts
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -136,7 +136,7 @@ def test_the_command_writes_by_the_ending(searched, url, tmp_path, capsys):
         (
             ["x.onnx"],
             1,
-            f"has no trained model yet: run {PROGRAM} train --storage sqlite:///",
+            "has no trained model yet: run python sweep.py train --storage sqlite:///",
         ),
         (["x.onnx", "--model", "none"], 1, "cannot read the model none"),
         (["images.npz/x.csv"], 1, "cannot write images.npz/x.csv"),
