@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from optuna.study import Study
 
@@ -11,7 +12,9 @@ from fcnet.errors import UserError
 from fcnet.losses import kind_of
 from studies import record
 from studies.choices import CLASSES
-from studies.record import Source
+from studies.ranges import describe
+from studies.record import Facts, Protocol, Source
+from studies.space import Space
 
 
 def load_data(
@@ -43,9 +46,18 @@ def load_data(
     return dataset, Source(data, chosen, **asdict(reading), images=dataset.are_images)
 
 
-def loss_words(dataset: Dataset) -> str | None:
-    """Return what more than two classes are trained with, for the facts of a study."""
-    return None if len(dataset.class_names) == 2 else f"{kind_of(len(dataset.class_names))} cross-entropy"
+def facts_of(dataset: Dataset, space: Space, *, protocol: Protocol, epochs: int, **others: Any) -> Facts:
+    """Return what the trainings of a study on some data have in common; `others` as in `Facts`."""
+    n_classes = len(dataset.class_names)
+    return Facts(
+        data=dataset.fingerprint,
+        data_name=dataset.name,
+        protocol=protocol,
+        epochs=epochs,
+        space=describe(space),
+        loss=None if n_classes == 2 else f"{kind_of(n_classes)} cross-entropy",
+        **others,
+    )
 
 
 def load_data_of(study: Study, data: str | None, *, say: Callable[[str], None]) -> tuple[Dataset, Source]:

@@ -18,7 +18,7 @@ from studies.analysis.scores import Summary, summarise
 from studies.choices import at_least
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments import results
-from studies.experiments.data import loss_words
+from studies.experiments.data import facts_of
 from studies.experiments.one_factor import (
     EXPERIMENTS,
     REPORTED,
@@ -29,8 +29,7 @@ from studies.experiments.one_factor import (
     configurations,
     controlled_info,
 )
-from studies.ranges import describe
-from studies.record import ONE_FACTOR, Facts, Protocol, Source, Wish
+from studies.record import ONE_FACTOR, Protocol, Source, Wish
 from studies.space import Space, narrow
 
 MEASURES = {
@@ -158,15 +157,7 @@ class Effects(Experiment[Findings]):
         n_seeds: int = 5,
     ) -> None:
         space = experiment_space()
-        facts = Facts(
-            data=dataset.fingerprint,
-            data_name=dataset.name,
-            protocol=protocol,
-            epochs=epochs,
-            space=describe(space),
-            experiment=ONE_FACTOR,
-            loss=loss_words(dataset),
-        )
+        facts = facts_of(dataset, space, protocol=protocol, epochs=epochs, experiment=ONE_FACTOR)
         at_least(1, n_seeds=n_seeds)
         super().__init__(study_name(base, protocol), facts, dataset, source, space)
         self.n_seeds = n_seeds

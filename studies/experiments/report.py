@@ -15,10 +15,9 @@ from studies import record
 from studies.analysis.scores import summarise
 from studies.choices import at_least
 from studies.execution.experiment import Experiment, Wanted
-from studies.experiments.data import loss_words
+from studies.experiments.data import facts_of
 from studies.experiments.effects import summary_as_json
-from studies.ranges import describe
-from studies.record import REPORT, Facts, Protocol, Source, Wish
+from studies.record import REPORT, Protocol, Source, Wish
 from studies.space import BASELINE, narrow
 
 REPORTED = {
@@ -125,15 +124,7 @@ class Report(Experiment[Reproduction]):
         see: Callable[[int, EpochMetrics], None] = lambda seed, epoch: None,
     ) -> None:
         space = narrow([BASELINE])
-        facts = Facts(
-            data=dataset.fingerprint,
-            data_name=dataset.name,
-            protocol=protocol,
-            epochs=epochs,
-            space=describe(space),
-            experiment=REPORT,
-            loss=loss_words(dataset),
-        )
+        facts = facts_of(dataset, space, protocol=protocol, epochs=epochs, experiment=REPORT)
         at_least(1, n_seeds=n_seeds)
         super().__init__(study_name(base, protocol), facts, dataset, source, space)
         self.seeds, self._see = list(range(n_seeds)), see

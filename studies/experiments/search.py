@@ -9,12 +9,12 @@ from fcnet.data import Dataset
 from studies import record
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments.advising import outlook_of
-from studies.experiments.data import load_data, loss_words
+from studies.experiments.data import facts_of, load_data
 from studies.experiments.plan import Plan
 from studies.experiments.results import noise_of
 from studies.experiments.taking import take
-from studies.ranges import at, describe, fitting, point
-from studies.record import ASKED, Asked, Facts, Source, Wish
+from studies.ranges import at, fitting, point
+from studies.record import ASKED, Asked, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
 from studies.space import around, baseline, fitted, is_baseline, start
 from studies.storage.database import parse
@@ -36,15 +36,7 @@ class Search(Experiment[Study]):
             image_shape=dataset.image_shape if dataset.are_images else None,
             n_rows=len(dataset.labels),
         )
-        facts = Facts(
-            data=dataset.fingerprint,
-            data_name=dataset.name,
-            protocol="holdout",
-            epochs=plan.epochs,
-            space=describe(self.searched),
-            metric=plan.metric,
-            loss=loss_words(dataset),
-        )
+        facts = facts_of(dataset, self.searched, protocol="holdout", epochs=plan.epochs, metric=plan.metric)
         super().__init__(plan.study, facts, dataset, source, around(self.searched, n_features))
         self._baseline = baseline(self.searched, n_features)
         self._points = [at(text, self.searched) for text in plan.points]
