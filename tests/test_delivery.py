@@ -111,8 +111,10 @@ def test_the_steps_of_the_dockerfile_make_the_program_that_its_entry_names(tmp_p
     subprocess.run(install, shell=True, cwd=tmp_path, check=True)
     (entry,) = json.loads(next(rest for step, _, rest in steps if step == "ENTRYPOINT"))
     words = json.loads(next(rest for step, _, rest in steps if step == "CMD"))
-    env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    command = [tmp_path / "site" / "bin" / entry, *words]
+    scripts = tmp_path / "site" / "bin"
+    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "PATH": path}
+    command = [scripts / entry, *words]
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"usage: {entry} ")
 

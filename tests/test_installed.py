@@ -39,7 +39,8 @@ def installed(tmp_path_factory):
 @pytest.fixture
 def script(installed, tmp_path):
     """Run the installed script in an empty folder."""
-    env = {**os.environ, "PYTHONPATH": str(installed), "COLUMNS": "200"}
+    path = f"{installed / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PYTHONPATH": str(installed), "COLUMNS": "200", "PATH": path}
 
     def run(*words, **options):
         command = [str(installed / "bin" / "fcnet-sweep"), *map(str, words)]

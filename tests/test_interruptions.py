@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, facts
+from conftest import PROGRAM, ROOT, facts
 from optuna.trial import TrialState
 from started import FAST, assert_whole, finished, locked, trials_of
 
@@ -124,7 +124,7 @@ def test_a_signal_ends_the_final_training_with_a_sentence(start, sweep, images, 
     os.killpg(running.process.pid, number)
     code, said = running.end()
     assert code == 130
-    assert "Interrupted; nothing is lost. To go on: python " in said
+    assert f"Interrupted; nothing is lost. To go on: {PROGRAM} " in said
     for path in tmp_path.rglob("*.safetensors"):  # of trainings that were done
         Model.load(path)
 

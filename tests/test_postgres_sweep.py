@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import optuna
 import pytest
-from conftest import PASSWORD, ROOT
+from conftest import PASSWORD, PROGRAM, ROOT
 from optuna.trial import TrialState
 
 from studies.storage.database import connect
@@ -122,7 +122,7 @@ def test_an_interrupted_sweep_names_its_command_without_the_password(address, im
         wait_for(1, address, process)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
-        assert "To go on: python" in process.said()
+        assert f"To go on: {PROGRAM} " in process.said()
         assert "sweeper:***@" in process.said()
         assert "sesame" not in process.said()
 
