@@ -263,6 +263,7 @@ def main() -> int:
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--lanes", type=int, default=2, help="commands side by side")
     args = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background lets be ignored
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="crashes-") as folder:
         enumeration = Enumeration(Path(folder))
