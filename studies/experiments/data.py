@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from optuna.study import Study
 
 from fcnet.data import Dataset, Reading, load
 from fcnet.errors import UserError
 from fcnet.losses import kind_of
+from fcnet.metrics import Metric
 from studies import record
 from studies.choices import CLASSES
 from studies.ranges import describe
@@ -46,8 +46,16 @@ def load_data(
     return dataset, Source(data, chosen, **asdict(reading), images=dataset.are_images)
 
 
-def facts_of(dataset: Dataset, space: Space, *, protocol: Protocol, epochs: int, **others: Any) -> Facts:
-    """Return what the trainings of a study on some data have in common; `others` as in `Facts`."""
+def facts_of(
+    dataset: Dataset,
+    space: Space,
+    *,
+    protocol: Protocol,
+    epochs: int,
+    metric: Metric = "accuracy",
+    experiment: str | None = None,
+) -> Facts:
+    """Return what the trainings of a study on some data have in common."""
     n_classes = len(dataset.class_names)
     return Facts(
         data=dataset.fingerprint,
@@ -56,7 +64,8 @@ def facts_of(dataset: Dataset, space: Space, *, protocol: Protocol, epochs: int,
         epochs=epochs,
         space=describe(space),
         loss=None if n_classes == 2 else f"{kind_of(n_classes)} cross-entropy",
-        **others,
+        metric=metric,
+        experiment=experiment,
     )
 
 
