@@ -90,26 +90,31 @@ def confirmed(found: Outcomes, looks: list[int], margin: float) -> list[Verdict 
     As the command has it: after each training, whoever can no longer win leaves, and nothing more is trained
     once one candidate is left.
     """
-    right, verdicts = found.right.copy(), []
-    racing, until = np.ones(len(right), dtype=np.bool_), np.full(len(right), found.trainings)
-    n = 0
+    verdicts: list[Verdict | None] = []
     for look, trainings in enumerate(looks, start=1):
-        while n < trainings and not (n >= 2 and racing.sum() <= 1 < len(right)):
-            n += 1
-            seen = Outcomes(right, found.training, found.image).first(n)
-            racing &= still_in_the_race(seen, looks=2 * max(1, n * (n - 1)))
-            right[np.ix_(~racing, found.training >= n)] = np.nan
-            until = np.where(~racing & (until > n), n, until)
-        seen = Outcomes(right, found.training, found.image).first(n)
-        diverged = [
-            int(np.isnan(row[found.training < min(n, stop)]).any())
-            for row, stop in zip(found.right, until, strict=True)
-        ]
+        seen, diverged = raced(found.first(trainings))
         try:
             verdicts.append(compare(seen, diverged=diverged, margin=margin, look=look))
         except ValueError:
             verdicts.append(None)
     return verdicts
+
+
+def raced(found: Outcomes) -> tuple[Outcomes, list[int]]:
+    """Return what a race leaves of the outcomes, and who diverged: it is run again without, see `Confirm`."""
+    diverged = np.zeros(len(found.right), dtype=int)
+    while True:
+        right, racing, n = found.right.copy(), diverged == 0, 0
+        fell = np.zeros(len(right), dtype=np.bool_)
+        while n < found.trainings and not (n >= 2 and racing.sum() <= 1 < len(right)) and not fell.any():
+            fell = racing & np.isnan(found.right[:, found.training == n]).any(axis=1)
+            n += 1
+            seen = Outcomes(right, found.training, found.image).first(n)
+            racing = racing & still_in_the_race(seen, looks=2 * max(1, n * (n - 1)), diverged=diverged)
+            right[np.ix_(~racing & (diverged == 0), found.training >= n)] = np.nan
+        if not fell.any():
+            return Outcomes(right, found.training, found.image).first(n), list(diverged)
+        diverged += fell
 
 
 class Report:

@@ -247,6 +247,27 @@ def test_the_last_accuracy_of_a_training_that_diverged_is_no_result(world):
     assert "Trial 4 diverged in 1 of" in found.sentence
 
 
+def test_who_left_the_race_because_of_a_candidate_that_diverges_is_back(world):
+    fold = {seed: n for n, seed in enumerate(confirmation_seeds(5))}
+    seen = []
+
+    def accuracy(job):
+        number, n = world.numbers[job.hyperparameters], fold[job.seed]
+        seen.append((number, n))
+        if number == 4:
+            return None if n == 4 else 0.9 + 0.001 * n
+        return 0.70 + 0.001 * (n % 2) if number == 3 else 0.68 + 0.05 * (-1) ** n
+
+    found = confirm(world.study, top=2, n_seeds=5, backend=Scripted(accuracy))
+    # Trial 3 had left behind trial 4, and came back when that diverged.
+    assert seen[-1] == (3, 4)
+    assert seen.index((4, 4)) < seen.index((0, 4)) < len(seen) - 1
+    assert len(seen) == len(set(seen)) == 15
+    assert (found.winner, found.cheapest) == (3, 3)
+    assert [(c.trial, c.n, c.diverged) for c in found.candidates] == [(4, 4, 1), (3, 5, 0), (0, 5, 0)]
+    assert "Trial 4 diverged in 1 of 5 trainings." in found.sentence
+
+
 def test_no_seed_serves_twice():
     search = {training_seed(seed, n) for seed in (0, 1) for n in range(500)}
     confirmed, final = set(confirmation_seeds(500)), set(final_seeds(500))

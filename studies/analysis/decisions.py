@@ -70,7 +70,7 @@ def compare(
     ------
     ValueError
         If there are fewer than two trainings, no candidate was always trained without diverging, or a row
-        holds NaN although its candidate neither diverged nor was behind when it left.
+        holds NaN although its candidate neither diverged nor left after two trainings or more.
     """
     n = outcomes.trainings
     if n < 2:
@@ -131,10 +131,10 @@ def _lead(outcomes: Outcomes, winner: int, i: int) -> float:
     """Return how far the winner was ahead of a candidate when that left the race."""
     accuracies = outcomes.accuracies()
     n = int(np.isfinite(accuracies[i]).sum())
-    lead = float((accuracies[winner] - accuracies[i])[:n].mean()) if n >= 2 else 0.0
-    if not lead > 0:  # NaN, too, if there is a gap
+    lead = float((accuracies[winner] - accuracies[i])[:n].mean()) if n >= 2 else np.nan
+    if not np.isfinite(lead):
         raise ValueError(
-            f"row {i} of outcomes holds NaN, but it neither diverged nor was behind when it left"
+            f"row {i} of outcomes holds NaN, but it neither diverged nor left after two trainings or more"
         )
     return lead
 
@@ -171,7 +171,9 @@ def trainings_needed(
     return int(n[told[0]]) if told.size else None
 
 
-def still_in_the_race(outcomes: Outcomes, *, looks: int) -> NDArray[np.bool_]:
+def still_in_the_race(
+    outcomes: Outcomes, *, looks: int, diverged: Sequence[int] | None = None
+) -> NDArray[np.bool_]:
     """Which candidates could still win, asked after each of `looks` planned rounds of trainings.
 
     A candidate leaves when the present leader is ahead by more than chance allows: a one-sided test,
@@ -181,16 +183,20 @@ def still_in_the_race(outcomes: Outcomes, *, looks: int) -> NDArray[np.bool_]:
     Parameters
     ----------
     outcomes : Outcomes
-        So far; candidates with NaN have left before or diverged.
+        So far; candidates with NaN have left before.
     looks : int
         The chance of a false farewell, `RACE_ALPHA`, is divided by this: the number of looks, where each
         may spend as much of it.
+    diverged : sequence of int, optional
+        How many trainings of each candidate diverged; none if left out. Whoever did so once takes no part.
 
     Returns
     -------
     ndarray of bool, shape (n_candidates,)
     """
     racing = np.array(np.isfinite(outcomes.right).all(axis=1), dtype=np.bool_)
+    if diverged is not None:
+        racing &= np.asarray(diverged) == 0
     means = outcomes.right.mean(axis=1, dtype=np.float64)
     ranked = sorted((int(i) for i in np.flatnonzero(racing)), key=lambda i: -means[i])
     if outcomes.trainings < 2 or len(ranked) < 2:

@@ -85,10 +85,7 @@ class Confirm(Experiment[Confirmation]):
         sets = list(dict.fromkeys([str(look).partition(" of ")[2] for look in before] + [names]))
         self._share = (sets.index(names) + 1) * (sets.index(names) + 2)
         self._judging = threading.Lock()
-        self._masks: list[list[_Array | None]] = [[] for _ in self.chosen]
-        self._images: list[NDArray[np.intp]] = []
-        self._outcomes = Outcomes.of(self._masks, self._images)
-        self._racing = np.ones(len(self.chosen), dtype=np.bool_)
+        self._begin_race([0] * len(self.chosen))
         super().__init__(
             runs_name(study.study_name),
             msgspec.structs.replace(facts, confirms=study.study_name),
@@ -134,11 +131,11 @@ class Confirm(Experiment[Confirmation]):
         """
         trials = study.get_trials(deepcopy=False)
         outcomes, racing = self._judged(trials)
-        n, values = outcomes.trainings, outcomes.accuracies()
+        n, values, broken = outcomes.trainings, outcomes.accuracies(), self._broken
         if n < len(self.seeds) and not self._is_decided(racing):
             why = record.last_failure(trials)
             raise UserError(f"the confirmation is not complete ({why}): give the same command again")
-        if not (np.isfinite(values).all(axis=1) & (np.array(self._diverged(trials, n)) == 0)).any():
+        if not (np.isfinite(values).all(axis=1) & (np.array(broken) == 0)).any():
             raise UserError(
                 "no candidate could be trained on every seed without diverging: search again with a narrower"
                 " --range learning_rate=LOW:HIGH"
@@ -150,7 +147,6 @@ class Confirm(Experiment[Confirmation]):
         looks = looks if look in looks else [*looks, look]
         costs = self._costs(trials)
         judged_by = effective_rows(self.facts.metric, self.dataset.labels[self._images[0]])
-        broken = self._diverged(trials, n)
         verdict = compare(
             outcomes,
             diverged=broken,
@@ -194,29 +190,45 @@ class Confirm(Experiment[Confirmation]):
     def _names(self) -> str:
         return f"trials {', '.join(str(trial.number) for trial in self.chosen)}"
 
+    def _begin_race(self, broken: list[int]) -> None:
+        self._broken = broken
+        self._masks: list[list[_Array | None]] = [[] for _ in self.chosen]
+        self._images: list[NDArray[np.intp]] = []
+        self._outcomes = Outcomes.of(self._masks, self._images)
+        self._racing = np.array(broken) == 0
+
     def _judged(self, trials: Sequence[FrozenTrial]) -> tuple[Outcomes, NDArray[np.bool_]]:
         """Return the outcomes of all finished folds, and who still races.
 
-        There are none where a candidate had left the race or diverged.
+        There are none where a candidate had left the race or diverged. Whoever diverges has beaten nobody:
+        the race is run again without it, and who left because of it is back.
         """
         found = {key_of(trial): trial for trial in trials if trial.state in FINISHED}
+        wishes = [fold_wish(self.seeds, n) for n in range(len(self.seeds))]
+        diverged = {key for key, trial in found.items() if trial.state == TrialState.PRUNED}
+        broken = [sum(wanted(h, wish) in diverged for wish in wishes) for h in self.configurations]
         with self._judging:  # what is finished stays, and is judged once
+            if broken != self._broken:
+                self._begin_race(broken)
             while not (len(self._images) == len(self.seeds) or self._is_decided(self._racing)):
                 n = len(self._images)
-                column = [found.get(wanted(h, fold_wish(self.seeds, n))) for h in self.configurations]
+                wish = wishes[n]
+                column = [found.get(wanted(h, wish)) for h in self.configurations]
                 if any(column[i] is None for i in np.flatnonzero(self._racing)):
                     break
-                wish = fold_wish(self.seeds, n)
                 rows = holdout_rows(self.dataset.labels, seed=wish.split_seed, fold=wish.fold)
                 self._images.append(np.flatnonzero(rows))
                 counted = weights(self.facts.metric, self.dataset.labels[rows])
-                for masks, trial, races in zip(self._masks, column, self._racing, strict=True):
-                    mask = mask_of(trial) if races and trial is not None else None
+                for masks, trial, shown in zip(
+                    self._masks, column, self._racing | (np.array(broken) > 0), strict=True
+                ):
+                    mask = mask_of(trial) if shown and trial is not None else None
                     masks.append(None if mask is None else mask * counted)
                 self._outcomes = Outcomes.of(self._masks, self._images)
                 # The look after n trainings may spend 1 / (n (n - 1)) of the chance of a false farewell.
                 looks = max(1, (n + 1) * n) * self._share
-                self._racing = self._racing & still_in_the_race(self._outcomes, looks=looks)
+                still = still_in_the_race(self._outcomes, diverged=broken, looks=looks)
+                self._racing = self._racing & still
             return self._outcomes, self._racing
 
     def _is_decided(self, racing: NDArray[np.bool_]) -> bool:
@@ -251,12 +263,6 @@ class Confirm(Experiment[Confirmation]):
             std=float(np.std(values, ddof=1)) if len(values) > 1 else None,
             seconds=cost if np.isfinite(cost) else None,
         )
-
-    def _diverged(self, trials: Sequence[FrozenTrial], n: int) -> list[int]:
-        """Return how many of each candidate's first `n` trainings diverged."""
-        broken = {key_of(trial) for trial in trials if trial.state == TrialState.PRUNED}
-        wishes = [fold_wish(self.seeds, t) for t in range(n)]
-        return [sum(wanted(h, wish) in broken for wish in wishes) for h in self.configurations]
 
 
 def _space(trials: Sequence[FrozenTrial]) -> Space:
