@@ -134,9 +134,9 @@ class Within(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Return the only value, or let the sampler propose one within the space."""
-        within = self._space.get(param_name, param_distribution)
-        if isinstance(within, CategoricalDistribution) and within.single():
-            return within.choices[0]
+        within: Any = self._space.get(param_name, param_distribution)
+        if within.single():  # the distribution may be wider, and a sampler's fit of one value divides by zero
+            return within.choices[0] if isinstance(within, CategoricalDistribution) else within.low
         return self.sampler.sample_independent(study, trial, param_name, within)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:

@@ -225,7 +225,7 @@ def narrow(held: Iterable[Hyperparameters]) -> Space:
 
 
 def grid(space: Space) -> dict[str, list[Any]]:
-    """Return the report's values that lie in the space, per hyperparameter.
+    """Return the report's values that lie in the space, per hyperparameter, and those that are fixed.
 
     Raises
     ------
@@ -236,6 +236,9 @@ def grid(space: Space) -> dict[str, list[Any]]:
     for name, distribution in space.items():
         if isinstance(distribution, CategoricalDistribution):
             values[name] = list(distribution.choices)
+            continue
+        if distribution.single():
+            values[name] = [distribution.low]
             continue
         values[name] = [v for v in _GRID[name] if distribution._contains(v)]
         if name == "components" and distribution.high < min(_GRID[name]):  # all that few features have

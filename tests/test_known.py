@@ -216,6 +216,20 @@ def test_a_rehearsal_counts_what_is_there_and_refuses_what_a_sweep_would(sweep_o
         sweep_of(study="new", trials=6, seed=1, taken_from="sweep")
 
 
+def test_a_rehearsal_of_a_grid_counts_its_points(sweep_of, options, capsys):
+    asked = [*options[:-1], "grid", "--fix", "hidden_units=8", "--range", "schedule=cosine"]
+    assert main([*asked, "--dry-run", "--trials", "50", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["space"]["hidden_units"] == "8"
+    assert found["space"]["learning_rate"] == "0.001, 0.005, 0.01, 0.05, 0.1"
+    n = 5 * len(found["space"]["batch_size"].split(", "))  # no baseline, which has 128 units
+    assert found["seconds"] == pytest.approx(3 + n * 0.1 + n * 2 * found["epoch_seconds"])
+    assert f"The sweep will end with {n} trials: the grid has no more points." in err
+    assert main([*asked, "--trials", "50"]) == 0
+    assert f"Study sweep: {n} complete" in capsys.readouterr().out
+
+
 def test_the_winner_is_a_classifier(sweep_of, url, images):
     study = sweep_of()
     best = max(study.get_trials(), key=lambda t: t.value if t.state == TrialState.COMPLETE else 0)

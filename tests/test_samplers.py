@@ -11,8 +11,9 @@ from fcnet.errors import UsageError, UserError
 from studies.api import Plan, search
 from studies.choices import PRUNERS, SAMPLERS
 from studies.commands.run import Options
+from studies.ranges import fixed, narrowed
 from studies.samplers import make_pruner, make_sampler
-from studies.space import DEFAULT_SPACE, suggest
+from studies.space import DEFAULT_SPACE, around, grid, suggest
 
 KINDS = {
     "tpe": optuna.samplers.TPESampler,
@@ -49,6 +50,24 @@ def test_what_is_proposed_follows_from_the_seed_and_where_it_goes_on(name):
     assert first(seed=1) != first()
     # A sequence has its place in the study; the others would propose the same again.
     assert (first(n_trials=5) == first()) == (name == "qmc")
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "qmc", "cmaes"])
+def test_what_is_fixed_is_proposed_however_wide_its_distribution_is(name):
+    fixed_ones = {"momentum": 0.5, "whitening": 0.3, "components": 64, "schedule": "constant"}
+    space = narrowed(fixed([f"{key}={value}" for key, value in fixed_ones.items()]))
+    made = make_sampler(name, seed=0, n_trials=0, space=space)
+    study = optuna.create_study(sampler=made)
+    for number in range(14):  # TPE draws at random before
+        trial = study.ask()
+        suggest(trial, around(space, 3072))
+        assert fixed_ones.items() <= trial.params.items()
+        study.tell(trial, 0.5 + 0.01 * number)
+
+
+def test_a_grid_holds_what_is_fixed():
+    space = narrowed(fixed(["batch_size=8", "weight_decay=0.001"]))
+    assert (grid(space)["batch_size"], grid(space)["weight_decay"]) == ([8], [0.001])
 
 
 def test_pruners_by_name():

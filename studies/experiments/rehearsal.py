@@ -70,7 +70,8 @@ def rehearse(plan: Plan, *, workers: int, say: Callable[[str], None]) -> Rehears
     dataset, source = experiment.dataset, experiment.source
     begun = _begun(plan, experiment)
     rows, each = _measure(dataset, experiment)
-    left = max(0, plan.trials - begun)
+    left = max(0, experiment.most - begun)
+    tried = {name: ", ".join(map(str, values)) for name, values in (experiment.grid or {}).items()}
     return Rehearsal(
         data={
             "name": dataset.name,
@@ -81,7 +82,7 @@ def rehearse(plan: Plan, *, workers: int, say: Callable[[str], None]) -> Rehears
             "features": dataset.images.shape[1],
             "classes": len(dataset.class_names),
         },
-        space=describe(experiment.searched),
+        space=tried or describe(experiment.searched),
         settings={**plan.settings(), "data": source.source, "epochs": plan.epochs, "workers": workers},
         storage=redact(plan.url),
         study=plan.study,

@@ -1,11 +1,13 @@
 """The search: baseline and starting point, then what the sampler proposes, until the asked number is held."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.data import Dataset
+from fcnet.text import counted
 from studies import record
 from studies.execution.experiment import Experiment, Wanted
 from studies.experiments.advising import outlook_of
@@ -16,7 +18,7 @@ from studies.experiments.taking import take
 from studies.ranges import at, fitting, point
 from studies.record import ASKED, Asked, Source, Wish
 from studies.samplers import is_exhausted, make_pruner, make_sampler
-from studies.space import around, baseline, fitted, is_baseline, start
+from studies.space import around, baseline, fitted, grid, is_baseline, start
 from studies.storage.database import parse
 
 REPEATS = 4
@@ -42,19 +44,31 @@ class Search(Experiment[Study]):
         self._points = [at(text, self.searched) for text in plan.points]
         if plan.sampler != "grid":  # which holds its own points only
             self._points.append(start(self.searched))
+        self.grid = grid(self.searched) if plan.sampler == "grid" else None
         self.taken = take(plan.taken_from, plan.url, facts, self.space) if plan.taken_from else None
         self.plan, self.seed, self.timeout = plan, plan.seed, plan.timeout
         self.may_prune = plan.pruner != "none"
         self._study: Study | None = None
 
+    @property
+    def most(self) -> int:
+        """Most trials that the sweep may hold in the end: a grid has so many points, and the first trials."""
+        if self.grid is None:
+            return self.plan.trials
+        first = len(self._points) + (self._baseline is not None)
+        return min(self.plan.trials, math.prod(map(len, self.grid.values())) + first)
+
     def notices(self) -> list[str]:
-        """Say how the ranges were fitted to the data, and what was taken over."""
+        """Say how the ranges were fitted to the data, what a grid holds, and what was taken over."""
         fitted = fitting(self.plan.space, self.searched, *self.dataset.images.shape)
         taken = None if self.taken is None else self.taken.sentence
         alone = None
         if self._baseline is None and self.plan.sampler != "grid":
             alone = "The report's configuration lies outside of what is searched: there is no baseline."
-        return [sentence for sentence in (fitted, alone, taken) if sentence is not None]
+        few = None
+        if self.most < self.plan.trials:
+            few = f"The sweep will end with {counted(self.most, 'trial')}: the grid has no more points."
+        return [sentence for sentence in (fitted, alone, few, taken) if sentence is not None]
 
     def prepare(self, study: Study) -> None:
         """Set sampler and pruner; a resumed sweep must not be proposed the same parameters again."""
