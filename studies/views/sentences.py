@@ -8,7 +8,7 @@ from fcnet.text import counted
 from studies.analysis.advice import MIN_TRIALS
 from studies.analysis.scores import distance_from_best
 from studies.choices import TOP
-from studies.views.words import duration, metric_words, percent, points, roughly, short
+from studies.views.words import duration, metric_words, number, percent, points, roughly, short
 
 if TYPE_CHECKING:
     from studies.experiments.ledger import Cost
@@ -195,6 +195,8 @@ def _confirmed_gap(summary: Summary, trial: int) -> float | None:
 
 def panel_sentence(panel: Panel) -> str:
     """Say in words what a panel of effects shows: where no difference can be told, and what the ends cost."""
+    if panel.low == panel.high:
+        return f"Fixed at {number(panel.low)}."
     trend = panel.tuned
     if trend is None or not trend.told:
         return f"Too few complete trials yet: it takes {MIN_TRIALS} to say something."
