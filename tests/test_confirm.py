@@ -188,6 +188,7 @@ def test_what_left_early_is_compared_on_the_folds_that_both_have(world):
     found = confirm(world.study, top=2, n_seeds=5, backend=Scripted(accuracy))
     assert [c.n for c in found.candidates] == [5, 5, 3]
     assert "on fresh seeds, 8.00 points above the course report's" in headline(summarise(world.study))
+    assert "3 configurations, up to 5 fresh trainings each, on" in printed(world.study)
     assert re.search(r"trial 0 \(baseline\) .* 3 of 5 ", printed(world.study))
     notes = {stage.label: stage.note for stage in stages(summarise(world.study)).stages}
     assert notes["Baseline, confirmed"] == "fresh seeds and splits, 3 of 5"
@@ -228,6 +229,7 @@ def test_more_seeds_add_to_what_is_there_and_count_as_another_look(world):
     assert len(backend.jobs) == 6
     assert world.runs[: len(before)] == before
     assert more.looks == ["2 folds of trials 4, 3, 0", "4 folds of trials 4, 3, 0"]
+    assert "3 configurations, 4 fresh trainings each, on" in printed(world.study)
     for now, then in zip(more.candidates, first.candidates, strict=True):
         assert now.values[:2] == then.values
 

@@ -15,9 +15,10 @@ from studies.views.words import percent
 
 def print_confirmation(console: Console, found: Confirmation, summary: Summary, *, options: str = "") -> None:
     """Print a verdict, and the winner's scores from the study's summary."""
+    up_to = "up to " if any(candidate.n < len(found.seeds) for candidate in found.candidates) else ""
     console.print(
         f"Confirmation of study {escape(found.study)}: {counted(len(found.candidates), 'configuration')},"
-        f" {counted(len(found.seeds), 'fresh training')} each, on folds of the development data"
+        f" {up_to}{counted(len(found.seeds), 'fresh training')} each, on folds of the development data"
     )
     rows = table("candidate", "search", "confirmed", "95 % interval", "std", "n", "s")
     # Means over different folds are not compared: who was trained longer stands above who left before.

@@ -31,6 +31,8 @@ def flattery_sentence(scores: Scores) -> str | None:
     """Say whether the search score flattered; None without a confirmation."""
     if scores.flattery is None:
         return None
+    if points(abs(scores.flattery)) == points(0.0):
+        return f"Fresh seeds score trial {scores.trial} the same as the search did."
     if scores.flattery > 0:
         return (
             f"The search score flatters trial {scores.trial} by {points(scores.flattery)}:"
@@ -101,6 +103,11 @@ def noise_sentence(noise: float | None, n_trials: int, baseline: float | None = 
 def noise_told(summary: Summary) -> str:
     """Say how large the noise of a study's trainings is."""
     found = summary.confirmation
+    if summary.noise is None and found is not None:
+        return (
+            "The confirmation could not measure the noise of a training: its trainings were too few, or all"
+            " candidates rose and fell alike from fold to fold."
+        )
     at_baseline = None if found is None else found.baseline_noise
     return noise_sentence(summary.noise, summary.n_trials.complete, at_baseline)
 
