@@ -228,3 +228,12 @@ def test_the_advised_range_holds_the_old_one_and_more(name, distribution, value,
     was, now = describe({name: distribution}), describe(narrowed([f"{name}={wider}"]))
     assert contains({name: now[name]}, was)
     assert not contains(was, {name: now[name]})
+
+
+def test_whole_numbers_are_printed_whole():
+    wide = axes({"hidden_units": IntDistribution(32, 1024, log=True)})
+    (edge,) = edges({"hidden_units": 1010}, wide)
+    assert edge.sentence().startswith("hidden_units 1010 is at the upper end of its range 32..1024: ")
+    (edge,) = edges({"hidden_units": 2}, axes({"hidden_units": IntDistribution(2, 1_234_567, log=True)}))
+    assert edge.wider == "1:1234567"
+    narrowed([f"hidden_units={edge.wider}"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sqlite3
 
 import msgspec
@@ -21,11 +22,13 @@ from studies.execution.local import InProcess
 from studies.execution.objective import training_seed
 from studies.experiments.choosing import choose
 from studies.experiments.confirm import confirmation_seeds, runs_name
-from studies.experiments.results import winner_of
+from studies.experiments.results import summarise, winner_of
 from studies.experiments.train import final_seeds
 from studies.record import CONFIRMATION, attributes, read, trained, write
 from studies.storage.database import connect
 from studies.storage.study import load_study
+from studies.views.page.stages import stages
+from studies.views.sentences import headline
 from studies.views.words import roughly
 
 KINDS = (" beats trial 3 ", " tie ", "Not enough trainings", "cannot tell")
@@ -175,6 +178,36 @@ def test_hopeless_candidates_get_no_further_seeds(world):
     assert len(world.runs) == sum(spent.values())
 
 
+def test_what_left_early_is_compared_on_the_folds_that_both_have(world):
+    easy = dict(zip(confirmation_seeds(5), (0.06, 0.05, 0.0, -0.01, -0.02), strict=True))
+    quality = {4: 0.84, 3: 0.838, 0: 0.76}
+
+    def accuracy(job):
+        return quality[world.numbers[job.hyperparameters]] + easy[job.seed]
+
+    found = confirm(world.study, top=2, n_seeds=5, backend=Scripted(accuracy))
+    assert [c.n for c in found.candidates] == [5, 5, 3]
+    assert "on fresh seeds, 8.00 points above the course report's" in headline(summarise(world.study))
+    assert "3 configurations, up to 5 fresh trainings each, on" in printed(world.study)
+    assert re.search(r"trial 0 \(baseline\) .* 3 of 5 ", printed(world.study))
+    notes = {stage.label: stage.note for stage in stages(summarise(world.study)).stages}
+    assert notes["Baseline, confirmed"] == "fresh seeds and splits, 3 of 5"
+    broken = [msgspec.structs.replace(c, diverged=int(c.baseline)) for c in found.candidates]
+    write(world.study, CONFIRMATION, msgspec.structs.replace(found, candidates=broken))
+    assert headline(summarise(world.study)).endswith("on fresh seeds.")
+
+
+def test_the_winner_stands_first_though_who_left_on_easy_folds_has_a_higher_mean(world):
+    found, _ = world.confirm({4: 0.84, 3: 0.84, 0: 0.84}, n_seeds=3)
+    means = {4: (0.99, 2), 3: (0.85, 3), 0: (0.85, 3)}
+    changed = [
+        msgspec.structs.replace(c, mean=means[c.trial][0], n=means[c.trial][1]) for c in found.candidates
+    ]
+    write(world.study, CONFIRMATION, msgspec.structs.replace(found, candidates=changed, winner=0))
+    rows = [line for line in printed(world.study).splitlines() if re.match(r"trial .* \d\.\d$", line)]
+    assert [row.split()[1] for row in rows] == ["0", "3", "4"]
+
+
 def test_the_search_score_of_a_lucky_trial_does_not_win(world):
     found, _ = world.confirm({4: 0.80, 3: 0.86, 0: 0.80})
     assert found.winner == 3
@@ -196,6 +229,7 @@ def test_more_seeds_add_to_what_is_there_and_count_as_another_look(world):
     assert len(backend.jobs) == 6
     assert world.runs[: len(before)] == before
     assert more.looks == ["2 folds of trials 4, 3, 0", "4 folds of trials 4, 3, 0"]
+    assert "3 configurations, 4 fresh trainings each, on" in printed(world.study)
     for now, then in zip(more.candidates, first.candidates, strict=True):
         assert now.values[:2] == then.values
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import optuna
 import pytest
-from conftest import ROOT
+from conftest import ROOT, write_images
 from msgspec import to_builtins
 from rich.console import Console
 from scripted import Scripted, noisy
@@ -24,6 +24,7 @@ from studies.experiments.ledger import Judged
 from studies.experiments.plan import Plan
 from studies.experiments.results import summarise
 from studies.experiments.search import REPEATS
+from studies.ranges import narrowed
 from studies.record import attributes, read, write_attribute
 from studies.storage.database import connect
 from studies.storage.study import load_study
@@ -175,6 +176,24 @@ def printed(study):
     out = io.StringIO()
     print_best(Console(file=out, width=200, highlight=False, soft_wrap=True), summarise(study), advise(study))
     return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("components", "ranges", "rows", "told"),
+    [
+        (62, [], 160, []),  # of 64 values in a row
+        (32, ["components=16:32"], 160, ["try --range components=16:48."]),
+        (39, ["components=16:40"], 50, []),  # 40 rows are trained on
+    ],
+)
+def test_no_more_components_are_advised_than_the_data_have(url, tmp_path, components, ranges, rows, told):
+    few = write_images(tmp_path / "few.npz", n_train=rows, n_features=64)
+    scored = Scripted(lambda job: 0.9 if job.hyperparameters.components == components else 0.6)
+    points = (f"components={components},momentum=0.4",)
+    study, _ = run(url, few, scored, trials=2, space=narrowed(ranges), points=points)
+    assert summarise(study).params["components"] == components
+    warnings = [warning.partition(": ") for warning in advise(study).warnings]
+    assert [advice for edge, _, advice in warnings if edge.startswith("components")] == told
 
 
 def test_advice_appears_with_the_data_for_it(url, images):

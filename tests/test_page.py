@@ -228,6 +228,13 @@ def test_a_panel_says_in_words_what_it_shows(told, behind, sentence):
     assert panel_sentence(panel([bool(t) for t in told], behind)) == sentence
 
 
+@pytest.mark.parametrize(("value", "sentence"), [(1024, "Fixed at 1024."), (0.0125, "Fixed at 0.0125.")])
+def test_what_is_fixed_is_said_to_be(value, sentence):
+    trend = Trend([value], [85.0], [84.0], [86.0], [0.0], [False])
+    for tuned in (None, trend):
+        assert panel_sentence(Panel("hidden_units", value, value, True, None, tuned)) == sentence
+
+
 def test_what_cannot_be_said_yet_is_not_said():
     assert panel_sentence(Panel("batch_size", 16, 256, True, None, None)).startswith(
         "Too few complete trials"

@@ -17,7 +17,7 @@ from studies.experiments import ledger
 from studies.experiments.plan import Plan
 from studies.experiments.results import noise_of, scores_of_trial, summarise, winner_of
 from studies.ranges import narrowed
-from studies.views.sentences import flattery_sentence, noise_sentence, score_rows
+from studies.views.sentences import flattery_sentence, noise_sentence, noise_told, score_rows
 
 
 def test_without_a_confirmation_the_best_is_said_to_be_unconfirmed(world):
@@ -72,6 +72,10 @@ def test_flattery_is_said_both_ways(world):
     assert "higher than the search did" in flattery_sentence(replace(scores, flattery=-0.01))
     assert "flatters" not in flattery_sentence(replace(scores, flattery=-0.01))
     assert flattery_sentence(replace(scores, flattery=None)) is None
+    for nothing in (0.0, 1e-6, -4.9e-5):
+        said = flattery_sentence(replace(scores, flattery=nothing))
+        assert said == "Fresh seeds score trial 4 the same as the search did."
+    assert "by 0.01 points" in flattery_sentence(replace(scores, flattery=5.1e-5))
 
 
 def test_noise_is_measured_never_assumed(world):
@@ -83,6 +87,14 @@ def test_noise_is_measured_never_assumed(world):
     assert 0.002 < noise < 0.007
     assert f"varies by {100 * noise:.2f} points" in noise_sentence(noise, 5)
     assert "has not been measured" not in noise_sentence(noise, 5)
+
+
+def test_a_confirmation_without_noise_is_no_reason_to_confirm(world):
+    world.confirm({4: 0.84, 3: 0.83, 0: 0.82}, spread=0.0, n_seeds=3)
+    summary = summarise(world.study)
+    assert summary.noise is None
+    assert noise_told(summary).startswith("The confirmation could not measure the noise of a training: ")
+    assert "confirmation repeats" in noise_told(replace(summary, confirmation=None))
 
 
 def test_repeats_within_a_sweep_measure_noise_too(world):

@@ -48,8 +48,8 @@ class Edge:
 
     def sentence(self) -> str:
         """Say it, and what to try."""
-        end = f"{self.side} end of its range {self.low:g}..{self.high:g}"
-        return f"{self.name} {self.value:.3g} is at the {end}: try --range {self.name}={self.wider}."
+        end = f"{self.side} end of its range {_text(self.low)}..{_text(self.high)}"
+        return f"{self.name} {_text(self.value, 3)} is at the {end}: try --range {self.name}={self.wider}."
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,17 @@ def edges(params: Mapping[str, float], axes: Mapping[str, Axis]) -> list[Edge]:
         value, low, high = params[name], axis.low, axis.high
         position = float(axis.to_unit([value])[0])
         if -EDGE <= position <= EDGE and low > axis.least:
-            wider = f"{_wider(axis, up=False)}:{high:g}"
+            wider = f"{_wider(axis, up=False)}:{_text(high)}"
             found.append(Edge(name, value, "lower", low, high, wider))
         elif 1 - EDGE <= position <= 1 + EDGE and high < axis.most:
-            wider = f"{low:g}:{_wider(axis, up=True)}"
+            wider = f"{_text(low)}:{_wider(axis, up=True)}"
             found.append(Edge(name, value, "upper", low, high, wider))
     return found
+
+
+def _text(value: float, digits: int = 6) -> str:
+    """Return a number with so many significant digits; whole ones, which are read as such, stay whole."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def _wider(axis: Axis, *, up: bool) -> str:

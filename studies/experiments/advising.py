@@ -2,15 +2,17 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import optuna
+from optuna.distributions import IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from studies import record
 from studies.analysis.advice import MIN_TRIALS, Edge, Outlook, edges, outlook
+from studies.analysis.axis import Axis
 from studies.execution.experiment import FINISHED
 from studies.experiments.plan import of_its_own
 from studies.experiments.results import best_trial, noise_of
@@ -53,14 +55,25 @@ def advise(study: Study) -> Advice:
     if best is not None and not is_baseline(best):
         space = within(best.distributions, kept.facts.space)
         if record.configuration(best) != start(space):  # type: ignore[arg-type]  # the search went there itself
-            found = edges(best.params, axes(space))
-    found = [edge for edge in found if (edge.name, edge.value) != ("components", edge.high)]  # all are used
+            found = edges(best.params, _limited(axes(space), best))
     return Advice(
         warnings=[edge.sentence() for edge in found],
         wider=_wider(kept, trials, {edge.name: edge.wider for edge in found}) if found else [],
         outlook=None if noise is None else outlook_of(trials, noise).sentence(),
         importances=_importances(study, trials, varied(kept.facts.space)),
     )
+
+
+def _limited(ranges: dict[str, Axis], trial: FrozenTrial) -> dict[str, Axis]:
+    """Return ranges that end where the data do: with as many principal inputs as a row has values.
+
+    Nor are there more than training rows; a fifth of all judges.
+    """
+    all_inputs, judged = trial.distributions.get("components"), record.outcomes(trial)
+    if isinstance(all_inputs, IntDistribution):  # it has room for the baseline, which sees them all
+        most = all_inputs.high if judged is None else min(all_inputs.high, 4 * judged.images)
+        ranges["components"] = replace(ranges["components"], most=most)
+    return ranges
 
 
 def outlook_of(trials: Sequence[FrozenTrial], noise: float) -> Outlook:

@@ -9,25 +9,29 @@ from studies.program import command
 from studies.record import Confirmation
 from studies.views.console import table
 from studies.views.search import print_next, print_scores
-from studies.views.sentences import cost_of_going_on, going_on, interval
+from studies.views.sentences import cost_of_going_on, going_on, interval, trainings
 from studies.views.words import percent
 
 
 def print_confirmation(console: Console, found: Confirmation, summary: Summary, *, options: str = "") -> None:
     """Print a verdict, and the winner's scores from the study's summary."""
+    up_to = "up to " if any(candidate.n < len(found.seeds) for candidate in found.candidates) else ""
     console.print(
         f"Confirmation of study {escape(found.study)}: {counted(len(found.candidates), 'configuration')},"
-        f" {counted(len(found.seeds), 'fresh training')} each, on folds of the development data"
+        f" {up_to}{counted(len(found.seeds), 'fresh training')} each, on folds of the development data"
     )
     rows = table("candidate", "search", "confirmed", "95 % interval", "std", "n", "s")
-    for candidate in sorted(found.candidates, key=lambda c: -(c.mean or 0.0)):
+    # Means over different folds are not compared: who was trained longer stands above who left before.
+    for candidate in sorted(
+        found.candidates, key=lambda c: (c.trial != found.winner, -c.n, -(c.mean or 0.0))
+    ):
         rows.add_row(
             f"trial {candidate.trial}" + (" (baseline)" if candidate.baseline else ""),
             percent(candidate.search or 0.0),
             "diverged" if candidate.mean is None else percent(candidate.mean),
             interval(candidate.low, candidate.high),
             "" if candidate.std is None else f"{100 * candidate.std:.2f}",
-            str(candidate.n),
+            trainings(candidate, found),
             "" if candidate.seconds is None else f"{candidate.seconds:.1f}",
         )
     console.print(rows)

@@ -8,14 +8,14 @@ from fcnet.text import counted
 from studies.analysis.advice import MIN_TRIALS
 from studies.analysis.scores import distance_from_best
 from studies.choices import TOP
-from studies.views.words import duration, metric_words, percent, points, roughly, short
+from studies.views.words import duration, metric_words, number, percent, points, roughly, short
 
 if TYPE_CHECKING:
     from studies.experiments.ledger import Cost
     from studies.experiments.marginal import Panel
     from studies.experiments.overview import Standing
     from studies.experiments.results import Scores, Summary
-    from studies.record import Confirmation
+    from studies.record import Candidate, Confirmation
 
 PROTOCOL_WORDS = {
     "holdout": "trained on 80 % of the training data, judged on the other 20 %, never on the test set",
@@ -31,6 +31,8 @@ def flattery_sentence(scores: Scores) -> str | None:
     """Say whether the search score flattered; None without a confirmation."""
     if scores.flattery is None:
         return None
+    if points(abs(scores.flattery)) == points(0.0):
+        return f"Fresh seeds score trial {scores.trial} the same as the search did."
     if scores.flattery > 0:
         return (
             f"The search score flatters trial {scores.trial} by {points(scores.flattery)}:"
@@ -55,6 +57,12 @@ def score_rows(scores: Scores) -> list[tuple[str, str, str]]:
     if (one := scores.ensemble) is not None:
         rows.append((f"the same, as one model ({one.n})", percent(one.mean), interval(one.low, one.high)))
     return rows
+
+
+def trainings(candidate: Candidate, found: Confirmation) -> str:
+    """Return how many trainings a candidate's mean is of, and of how many where it left the race early."""
+    whole = len(found.seeds)
+    return str(whole) if candidate.n == whole else f"{candidate.n} of {whole}"
 
 
 def going_on(found: Confirmation) -> str:
@@ -95,6 +103,11 @@ def noise_sentence(noise: float | None, n_trials: int, baseline: float | None = 
 def noise_told(summary: Summary) -> str:
     """Say how large the noise of a study's trainings is."""
     found = summary.confirmation
+    if summary.noise is None and found is not None:
+        return (
+            "The confirmation could not measure the noise of a training: its trainings were too few, or all"
+            " candidates rose and fell alike from fold to fold."
+        )
     at_baseline = None if found is None else found.baseline_noise
     return noise_sentence(summary.noise, summary.n_trials.complete, at_baseline)
 
@@ -141,9 +154,8 @@ def headline(summary: Summary) -> str:
     where = "on fresh seeds" if scores.confirmed else "in the search"
     than = ""
     if baseline is not None and baseline.trial != scores.trial:
-        reference = _confirmed_baseline(summary) if scores.confirmed else baseline.value
-        if reference is not None:
-            gap = score.mean - reference
+        gap = _confirmed_gap(summary, scores.trial) if scores.confirmed else score.mean - baseline.value
+        if gap is not None:
             side = "above" if gap >= 0 else "below"
             than = f", {points(abs(gap))} {side} the course report's configuration"
     return f"Trial {scores.trial} reaches {percent(score.mean)} validation {judged} {where}{than}."
@@ -174,13 +186,24 @@ def sureness(summary: Summary) -> str:
     return f"{luckiest}: how much of its lead is luck is not known until it is confirmed."
 
 
-def _confirmed_baseline(summary: Summary) -> float | None:
+def _confirmed_gap(summary: Summary, trial: int) -> float | None:
+    """Return how far a trial is above the baseline on the folds that both were trained on; None without any.
+
+    Folds differ in how hard they are, and who leaves the race early has seen the first ones alone.
+    """
     candidates = summary.confirmation.candidates if summary.confirmation else []
-    return next((candidate.mean for candidate in candidates if candidate.baseline), None)
+    ours = next((c for c in candidates if c.trial == trial), None)
+    theirs = next((c for c in candidates if c.baseline), None)
+    if ours is None or theirs is None or ours.diverged or theirs.diverged:  # it is not kept in which fold
+        return None
+    shared = [a - b for a, b in zip(ours.values, theirs.values, strict=False)]
+    return sum(shared) / len(shared) if shared else None
 
 
 def panel_sentence(panel: Panel) -> str:
     """Say in words what a panel of effects shows: where no difference can be told, and what the ends cost."""
+    if panel.low == panel.high:
+        return f"Fixed at {number(panel.low)}."
     trend = panel.tuned
     if trend is None or not trend.told:
         return f"Too few complete trials yet: it takes {MIN_TRIALS} to say something."

@@ -7,6 +7,7 @@ from studies.analysis.scores import Score
 from studies.experiments.one_factor import are_the_reports
 from studies.experiments.report import REPORTED
 from studies.experiments.results import Summary
+from studies.views.sentences import trainings
 from studies.views.words import percent
 
 
@@ -54,11 +55,12 @@ def stages(summary: Summary) -> Chart | None:
     if summary.baseline is not None:
         value = Score(summary.baseline.value, None, None, 1)
         lines.append(("Baseline", "the report's configuration, in the search", "reference", value))
-        again = [c for c in (summary.confirmation.candidates if summary.confirmation else ()) if c.baseline]
-        if again and again[0].mean is not None:
-            one = again[0]
-            confirmed = Score(one.mean or 0.0, one.low, one.high, one.n)
-            lines.append(("Baseline, confirmed", "fresh seeds and splits", "reference", confirmed))
+        found = summary.confirmation
+        for one in found.candidates if found else ():
+            if found and one.baseline and one.mean is not None:
+                left = f", {trainings(one, found)}" if one.n < len(found.seeds) else ""
+                confirmed = Score(one.mean, one.low, one.high, one.n)
+                lines.append(("Baseline, confirmed", f"fresh seeds and splits{left}", "reference", confirmed))
     if are_the_reports(summary.data.name):
         published = Score(REPORTED["best"]["validation_accuracy"], None, None, 1)
         lines.append(("Published", "the report: best epoch on its test set", "reference", published))
