@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -213,3 +214,19 @@ def test_runs_are_paired_by_their_seed_and_not_by_their_place():
     test = next(e for e in controlled_info(records).experiments if e.factor == "batch_size").test
     assert test.largest_difference == pytest.approx(0.0)
     assert not test.real
+
+
+def test_the_figure_shows_no_accuracy_beyond_all_and_words_that_have_room() -> None:
+    made = {key: 0.97 + 0.02 * (key[1] % 2) for key in records(n_seeds=2)}
+    made |= {(h, seed): 0.06 - 0.05 * seed for h, seed in made if h.learning_rate == 0.1}
+    info = controlled_info(made)
+    assert any(level.high > 1 for level in info.experiments[1].levels)
+    assert any(level.low < 0 for level in info.experiments[1].levels)
+    figure = controlled_figure(info)
+    assert all(0 <= y <= 100 for trace in figure.data for y in trace.y)
+    for axis in (figure.layout.xaxis, figure.layout.xaxis2, figure.layout.xaxis3):
+        said = [math.log10(v) for v, words in zip(axis.tickvals, axis.ticktext, strict=True) if words]
+        width = axis.range[1] - axis.range[0]
+        assert axis.tickangle == 0
+        assert len(axis.tickvals) == 5
+        assert min(b - a for a, b in pairwise(said)) > 0.2 * width  # a panel of 200 pixels

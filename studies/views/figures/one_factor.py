@@ -1,9 +1,13 @@
 """The figure of the one-factor experiments: means, bands and single seeds over each value."""
 
+from collections.abc import Sequence
+from math import log10
+from typing import Any
+
 import numpy as np
 from plotly import graph_objects as go
 
-from studies.experiments.one_factor import ControlledInfo, OneFactor
+from studies.experiments.one_factor import ControlledInfo, Level, OneFactor
 from studies.views.figures.panels import (
     BLUE,
     GREY,
@@ -21,9 +25,7 @@ def controlled_figure(info: ControlledInfo) -> go.Figure:
     measure = "Test accuracy, best epoch (%)" if info.protocol == "report" else "Validation accuracy (%)"
     axes = []
     for experiment in info.experiments:
-        values = experiment.values
-        axis = log_axis(values[0], values[-1], values)
-        axes.append({"title": title_below(experiment.factor), **axis})
+        axes.append({"title": title_below(experiment.factor), **values_axis(experiment.values)})
     figure = panelled(
         axes,
         title=f"Controlled effects: one factor at a time, others as in the report ({info.protocol} protocol)",
@@ -32,6 +34,19 @@ def controlled_figure(info: ControlledInfo) -> go.Figure:
     for i, experiment in enumerate(info.experiments):
         add_to_panel(figure, i, _traces(experiment))
     return figure
+
+
+def values_axis(values: Sequence[float]) -> dict[str, Any]:
+    """Return the axis of a factor: a tick at each value; of rates, which stand close, some without words."""
+    axis = log_axis(values[0], values[-1], values)
+    if values[0] < 1:
+        axis["ticktext"] = [f"{v:g}" if log10(v).is_integer() else "" for v in values]
+    return {**axis, "tickangle": 0}
+
+
+def interval(level: Level) -> tuple[float, float]:
+    """Return the ends of an interval; Student's of few seeds does not know that accuracies end at 0 and 1."""
+    return max(level.low, 0.0), min(level.high, 1.0)
 
 
 def _traces(experiment: OneFactor) -> list[go.Scatter]:
@@ -58,7 +73,7 @@ def _traces(experiment: OneFactor) -> list[go.Scatter]:
         legendgroup="s",
         hovertemplate="%{x}: %{y} %<extra></extra>",
     )
-    low, high = ([_percent(getattr(level, end)) for level in banded] for end in ("low", "high"))
+    low, high = ([_percent(interval(level)[end]) for level in banded] for end in (0, 1))
     traces = [*band([level.value for level in banded], low, high, BLUE, "b", shape="linear"), mean, seeds]
     if experiment.reported is not None:
         value, accuracy = experiment.reported
