@@ -19,8 +19,9 @@ from studies.analysis.scores import Score
 from studies.commands import main as program
 from studies.execution.local import InProcess
 from studies.experiments.marginal import Panel, Trend
-from studies.experiments.overview import Standing, overview
+from studies.experiments.overview import overview
 from studies.experiments.results import summarise
+from studies.experiments.standing import Standing
 from studies.record import attributes
 from studies.views.note import sweep_note
 from studies.views.page import Surroundings, render

@@ -16,18 +16,23 @@ from conftest import ROOT
 from made import NOW, make_study, more_trials
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
+from scripted import ScriptedEpochs
 
 from studies.analysis.advice import Repeated, repeated
+from studies.api import effects, open_study, report
 from studies.commands import main as program
 from studies.commands import watch
 from studies.execution.progress import Progress
+from studies.execution.signals import Interrupted
 from studies.experiments.advising import advise
-from studies.experiments.overview import Watch
 from studies.experiments.results import best_trial, summarise
+from studies.experiments.standing import Watch
+from studies.record import FACTS, attributes, write_attribute
 from studies.storage.database import connect
 from studies.views.confirm import print_confirmation
 from studies.views.progress import SweepDisplay
 from studies.views.search import print_best
+from studies.views.sentences import headline, standing_sentence
 from studies.views.sparkline import sparkline
 from studies.views.words import roughly
 
@@ -163,6 +168,36 @@ def test_watching_ends_with_the_sweep(tmp_path, monkeypatch, capsys):
     assert program.main(["watch", "--study", "runs", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["study"], found["finished"], found["asked"], found["is_running"]) == ("runs", 12, 20, True)
+
+
+def test_what_is_no_search_is_watched_without_a_sweeps_headline(images, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    given = {"data": str(images), "epochs": 3, "backend": ScriptedEpochs()}
+    found = effects("sqlite:///sweep.db", n_seeds=2, **given)
+    report("sqlite:///sweep.db", **given)
+    sweep = make_study(12, storage=connect("sqlite:///sweep.db", create=False))
+    part = make_study(5, storage=connect("sqlite:///sweep.db", create=False), name="sweep-confirm")
+    write_attribute(part, FACTS, {**attributes(sweep)[FACTS], "confirms": "sweep"})
+
+    def watched(study):
+        assert program.main(["watch", "--every", "0.01", "--study", study]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    sentences = [test.sentence for test in found.tests.values()]
+    assert watched("sweep-effects") == ["Study sweep-effects: finished, 26 trials.", *sentences]
+    assert watched("sweep-report")[1:] == ["80.00 % test accuracy in the best epoch, 75.00 % in the last."]
+    assert watched("sweep-confirm") == ["Study sweep-confirm: finished, 5 trials."]
+    assert watched("sweep")[1:] == [headline(summarise(sweep))]
+
+
+def test_experiments_are_counted_against_all_that_they_enqueued(images, tmp_path):
+    url = f"sqlite:///{tmp_path}/sweep.db"
+    backend = ScriptedEpochs(lambda job: [[0.7], [Interrupted()]][len(backend.jobs) > 5])
+    with pytest.raises(Interrupted):
+        effects(url, n_seeds=2, data=str(images), epochs=1, backend=backend)
+    found, shown = Watch(open_study(url, "sweep-effects")).look()
+    assert (found.finished, found.asked, shown.total) == (5, 26, 26)
+    assert standing_sentence(found) == "stopped, 5 of 26"
 
 
 def test_trials_that_end_between_two_looks_are_watched(tmp_path, monkeypatch, capsys):

@@ -11,7 +11,7 @@ from studies.commands.options import FormatOptions, StudyOptions, seconds
 from studies.commands.parser import option
 
 if TYPE_CHECKING:
-    from studies.experiments.overview import Standing
+    from studies.experiments.standing import Standing
 
 
 _LOOKS = 3  # that find nothing running, and nothing that ended since, are enough
@@ -26,12 +26,14 @@ class Options(StudyOptions, FormatOptions):
 
 def run(options: Options) -> int:
     """Run the command until the sweep stands still; with ``--format json`` look once."""
-    from studies.experiments.overview import Watch
+    from studies.experiments.standing import Watch
+    from studies.views.conclusion import conclusion
     from studies.views.console import stderr, stdout
     from studies.views.progress import SweepDisplay
-    from studies.views.sentences import headline, standing_sentence
+    from studies.views.sentences import standing_sentence
 
-    watch = Watch(options.open())
+    study = options.open()
+    watch = Watch(study)
     if options.as_json:
         standing = watch.look()[0]
         print(json.dumps({"study": options.study, **asdict(standing), "is_running": standing.is_running}))
@@ -48,7 +50,8 @@ def run(options: Options) -> int:
             time.sleep(options.every)
     out = stdout()
     out.print(f"Study {options.study}: {standing_sentence(standing)}.", markup=False)
-    out.print(headline(watch.summary()), markup=False)
+    for sentence in conclusion(study):
+        out.print(sentence, markup=False)
     return 0
 
 

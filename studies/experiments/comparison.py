@@ -19,8 +19,9 @@ from studies.analysis.lead import Lead, Searched, best_of, confirmed_lead, picke
 from studies.analysis.outcomes import Outcomes
 from studies.experiments.corrected import division, judged_alike, noise_of_repeats
 from studies.experiments.folds import fold_wish, key_of, mask_of, runs_name, wanted
-from studies.experiments.overview import Row, Standing, rows_of, standing
+from studies.experiments.overview import Row, rows_of
 from studies.experiments.results import Summary, summarise
+from studies.experiments.standing import Standing, standing
 from studies.record import Kept
 from studies.storage.errors import redact
 from studies.storage.gathering import storage_of

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import accumulate
 from math import isfinite
 from typing import Any, Literal
@@ -13,18 +13,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.metrics import EpochMetrics
 from studies import record
-from studies.execution.experiment import FINISHED
-from studies.execution.progress import Progress
 from studies.experiments.advising import Advice, advise
 from studies.experiments.marginal import MAX_POINTS, EffectsInfo, effects_info
-from studies.experiments.results import Summary, best_trial, summarise
+from studies.experiments.results import Summary, summarise
+from studies.experiments.standing import Standing, standing
 from studies.record import Kept
 
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]
 
-_PACE = 30  # of so many trials that ended last the time that is left is estimated
 _DRAWN = 300  # trials at most; more would slow the page and hide one another
-_SILENCE = timedelta(seconds=60)
 _MANY_EPOCHS = 60  # of a training are drawn at most
 
 
@@ -60,35 +57,6 @@ class Row:
     seed: int | None
     reason: str
     params: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where a sweep stands that may be running in another process, as far as its trials tell.
-
-    Parameters
-    ----------
-    finished : int
-        Trials that are complete or pruned.
-    asked : int or None
-        How many there shall be; None where no sweep has said so.
-    running : int
-    silent : float or None
-        Seconds without a sign where trials are running that should have ended: it was interrupted, perhaps.
-    seconds_left : float or None
-        From the pace of the last trials.
-    """
-
-    finished: int
-    asked: int | None
-    running: int
-    silent: float | None
-    seconds_left: float | None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it runs, as far as can be told."""
-        return self.running > 0 and self.silent is None
 
 
 @dataclass(frozen=True)
@@ -179,25 +147,6 @@ def rows_of(trials: Sequence[FrozenTrial], left: Mapping[int, record.Trained | N
     return [_row(trial, left[trial.number], clock) for trial in trials]
 
 
-def standing(trials: Sequence[FrozenTrial], kept: Kept, *, now: datetime) -> Standing:
-    """Tell where a sweep stands from its trials; `now` is the local time."""
-    done = [t for t in trials if t.state in FINISHED]
-    running = [t for t in trials if t.state == TrialState.RUNNING]
-    ends = sorted(t.datetime_complete for t in done if t.datetime_complete)[-_PACE - 1 :]
-    longest = max((t.duration for t in done if t.duration), default=None)
-    silent = seconds_left = None
-    if running:
-        signs = [t.datetime_start for t in running if t.datetime_start] + ends[-1:]
-        quiet = now - max(signs, default=now)
-        patience = max(_SILENCE, 10 * _SILENCE if longest is None else 5 * longest)
-        silent = quiet.total_seconds() if quiet > patience else None
-    asked = None if kept.asked is None else kept.asked.trials
-    if asked is not None and running and silent is None and len(ends) > 1:
-        pace = (ends[-1] - ends[0]).total_seconds() / (len(ends) - 1)
-        seconds_left = pace * max(asked - len(done), 0)
-    return Standing(len(done), asked, len(running), silent, seconds_left)
-
-
 class _Clock:
     """Times since the first trial started, without those in which no trial was running."""
 
@@ -253,47 +202,3 @@ def _row(trial: FrozenTrial, left: record.Trained | None, clock: _Clock) -> Row:
 def _thinned(epochs: list[EpochMetrics]) -> list[EpochMetrics]:
     step = -(-len(epochs) // _MANY_EPOCHS)
     return epochs if step == 1 else [*epochs[:-1:step], epochs[-1]]
-
-
-class Watch:
-    """Looks at a sweep of another process: only its trials are read, nothing is written."""
-
-    def __init__(self, study: Study) -> None:
-        self._study = study
-        self._began: datetime | None = None
-        self._begun = 0
-        self._seen: set[int] = set()
-
-    def look(self, *, now: datetime | None = None) -> tuple[Standing, Progress]:
-        """Return where the sweep stands, and the same as its own process would show it."""
-        now = now or datetime.now()
-        kept, trials = record.read(self._study), self._study.get_trials(deepcopy=False)
-        found, ended = standing(trials, kept, now=now), [t for t in trials if t.state.is_finished()]
-        if self._began is None:  # a sweep that went on for hours is not told line by line
-            self._began, self._begun = now, found.finished
-            self._seen = {t.number for t in ended}
-        latest = tuple(t for t in ended if t.number not in self._seen)
-        self._seen |= {t.number for t in latest}
-        total, each = found.asked or found.finished, kept.facts.epochs
-        live = sum(len(t.intermediate_values) for t in trials if t.state == TrialState.RUNNING)
-        progress = Progress(
-            finished=found.finished,
-            total=total,
-            begun=self._begun,
-            pruned=sum(t.state == TrialState.PRUNED for t in trials),
-            running=found.running,
-            best=best_trial(trials),
-            seconds=(now - self._began).total_seconds(),
-            latest=latest,
-            epochs=(found.finished * each + live, total * each),
-            left=found.seconds_left,
-        )
-        return found, progress
-
-    def ended(self) -> list[FrozenTrial]:
-        """Return the trials that have ended."""
-        return [t for t in self._study.get_trials(deepcopy=False) if t.state.is_finished()]
-
-    def summary(self) -> Summary:
-        """Return what the sweep has found."""
-        return summarise(self._study)

@@ -160,12 +160,17 @@ class Report(Experiment[Reproduction]):
         trials = study.get_trials(deepcopy=False)
         if why := diverged(trials, self.seeds):
             raise UserError(f"{why}: give other data with --data")
-        found = _complete(trials)
-        require_all(trials, found, self.seeds)
-        data = record.read(study).data_name
-        return Reproduction(
-            self.name, self.facts.protocol, data, self.seeds, [found[seed] for seed in self.seeds]
-        )
+        require_all(trials, _complete(trials), self.seeds)
+        return reproduction(study, self.seeds)
+
+
+def reproduction(study: Study, seeds: Sequence[int] | None = None) -> Reproduction:
+    """Return complete trainings of such a study: those with some seeds, or all that there are."""
+    kept, found = record.read(study), _complete(study.get_trials(deepcopy=False))
+    shown = sorted(found) if seeds is None else [*seeds]
+    return Reproduction(
+        study.study_name, kept.facts.protocol, kept.data_name, shown, [found[seed] for seed in shown]
+    )
 
 
 def diverged(trials: Sequence[FrozenTrial], seeds: Sequence[int]) -> str | None:

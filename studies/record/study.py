@@ -165,6 +165,12 @@ def is_search(user_attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]) ->
     return isinstance(facts, dict) and not {"experiment", "confirms", "trains"} & {*facts}
 
 
+def stands_alone(user_attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]) -> bool:
+    """Tell from a study's attributes whether it is a sweep or an experiment of ours, and no part of one."""
+    facts = _merged(user_attrs, system_attrs).get(FACTS)
+    return isinstance(facts, dict) and not {"confirms", "trains"} & {*facts}
+
+
 def _merged(user_attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]) -> dict[str, Any]:
     own = {key.removeprefix(_OWN): value for key, value in system_attrs.items() if key.startswith(_OWN)}
     return {**user_attrs, **own}

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from fcnet.text import counted
 from studies.experiments.effects import Findings, Level
+from studies.experiments.one_factor import Factor
 from studies.program import command
 from studies.views.console import table
 from studies.views.figures.panels import WORDS
@@ -25,21 +26,10 @@ def print_effects(console: Console, found: Findings, files: Sequence[Path], *, o
     print_protocol(console, found.protocol)
     beside = "; the report's: one run, best epoch, on its test set" if found.reported else ""
     console.print(f"Figures: {found.measure}{beside}")
-    columns = ["mean", "std over seeds", "95 % interval", "seeds", *(["report"] if found.reported else [])]
-    for factor, levels in found.levels.items():
-        reported = found.reported.get(factor)
-        rows = table(WORDS[factor].lower(), *columns)
-        for level in levels:
-            here = reported is not None and reported.value == level.value
-            cells = [
-                number(level.value),
-                "-" if level.mean is None else percent(level.mean),
-                "-" if level.std is None else points(level.std),
-                _interval(level),
-                str(level.n) + (f" ({level.diverged} diverged)" if level.diverged else ""),
-                percent(reported.accuracy, 1) if reported is not None and here else "",
-            ]
-            rows.add_row(*cells[: 1 + len(columns)])
+    for factor in found.levels:
+        rows = table(*columns(found, factor))
+        for row in cells(found, factor):
+            rows.add_row(*row)
         console.print()
         console.print(rows)
         console.print(found.tests[factor].sentence)
@@ -48,10 +38,50 @@ def print_effects(console: Console, found: Findings, files: Sequence[Path], *, o
     print_next(console, [(command(f"dashboard{options}"), "look at it beside the trials")])
 
 
+def headline(found: Findings) -> str:
+    """Say which factors make a difference at all; the sentence of each says which one."""
+    tested = [(WORDS[factor].lower(), test.larger_than_noise) for factor, test in found.tests.items()]
+    real, noise = ([name for name, larger in tested if larger is told] for told in (True, False))
+    if not real and not noise:
+        return "Too few trainings yet to tell differences from noise."
+    if not real:
+        return f"No difference is larger than noise: {_listed(noise)}."
+    verb = "makes" if len(real) == 1 else "make"
+    besides = f"; {_listed(noise)} cannot be told from noise" if noise else ""
+    return f"{_listed(real).capitalize()} {verb} a difference larger than noise{besides}."
+
+
+def columns(found: Findings, factor: Factor) -> list[str]:
+    """Return the heads of a factor's table."""
+    published = ["report"] if found.reported else []
+    return [WORDS[factor].lower(), "mean", "std over seeds", "95 % interval", "seeds", *published]
+
+
+def cells(found: Findings, factor: Factor) -> list[list[str]]:
+    """Return a factor's table, a row for each value; what was published stands beside its own."""
+    reported, rows = found.reported.get(factor), []
+    for level in found.levels[factor]:
+        here = reported is not None and reported.value == level.value
+        row = [
+            number(level.value),
+            "-" if level.mean is None else percent(level.mean),
+            "-" if level.std is None else points(level.std),
+            _interval(level),
+            str(level.n) + (f" ({level.diverged} diverged)" if level.diverged else ""),
+            percent(reported.accuracy, 1) if reported is not None and here else "",
+        ]
+        rows.append(row[: len(columns(found, factor))])
+    return rows
+
+
 def print_protocol(console: Console, protocol: str) -> None:
     """Print how accuracy was judged."""
     style = "yellow" if protocol == "report" else ""
     console.print(f"Protocol {protocol}: {PROTOCOL_WORDS[protocol]}", style=style)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _interval(level: Level) -> str:

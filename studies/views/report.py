@@ -45,27 +45,17 @@ class EpochLines:
                 self._seed, self._printed = self._seed + 1, 0
 
     def _print_head(self) -> None:
-        judged = JUDGED_ON[self._protocol]
         if self._seed == 0:
             settings = params_line(asdict(BASELINE))
             self._console.print(f"The report's configuration: {settings}")
             print_protocol(self._console, self._protocol)
-        columns = ["epoch", "loss", "training accuracy", f"{judged} accuracy"]
-        columns += ["training error", f"{judged} error"]
+        columns = epoch_columns(self._protocol)
         self._console.print(f"\nseed {self._seed}")
         self._widths = [max(len(title), len("0.0000")) + 2 for title in columns]
         self._print_cells(columns, style="dim")
 
     def _print_line(self, epoch: EpochMetrics) -> None:
-        cells = [
-            str(epoch.epoch),
-            f"{epoch.train_loss:.4f}",
-            percent(epoch.train_accuracy),
-            percent(epoch.validation_accuracy),
-            percent(epoch.train_error_rate),
-            percent(epoch.validation_error_rate),
-        ]
-        self._print_cells(cells)
+        self._print_cells(epoch_cells(epoch))
 
     def _print_cells(self, cells: Sequence[str], *, style: str = "") -> None:
         line = "".join(f"{c:>{w}}" for c, w in zip(cells, self._widths, strict=True))
@@ -74,25 +64,71 @@ class EpochLines:
 
 def print_reproduction(console: Console, result: Reproduction, files: Sequence[Path]) -> None:
     """Print each seed's best and last epoch, their means, and what the report published."""
-    judged, found = JUDGED_ON[result.protocol], result.as_json()
     console.print(f"\nTrained on {escape(result.data)}:")
-    for seed, run in zip(result.seeds, result.runs, strict=True):
-        top, end = best_epoch(run), run[-1]
-        console.print(
-            f"Seed {seed}: {judged} accuracy {percent(top.validation_accuracy)} in the best epoch"
-            f" ({top.epoch}), {percent(end.validation_accuracy)} in the last ({end.epoch})"
+    for sentence in (*seed_sentences(result), *mean_sentences(result), published_sentence()):
+        console.print(sentence)
+    console.print(f"Learning curves: {escape(', '.join(map(str, files)))}")
+
+
+def seed_sentences(result: Reproduction) -> list[str]:
+    """Say each seed's best and last epoch."""
+    judged = JUDGED_ON[result.protocol]
+    return [
+        f"Seed {seed}: {judged} accuracy {percent(best_epoch(run).validation_accuracy)} in the best epoch"
+        f" ({best_epoch(run).epoch}), {percent(run[-1].validation_accuracy)} in the last ({run[-1].epoch})"
+        for seed, run in zip(result.seeds, result.runs, strict=True)
+    ]
+
+
+def mean_sentences(result: Reproduction) -> list[str]:
+    """Say the mean over seeds of the best and of the last epochs; nothing of a single seed."""
+    if len(result.runs) < 2:
+        return []
+    ends = {"best": [best_epoch(run) for run in result.runs], "last": [run[-1] for run in result.runs]}
+    said = []
+    for which, epochs in ends.items():
+        summary = result.summary(epochs)
+        said.append(
+            f"Mean of the {which} epochs: {percent(summary['mean'])} +- {points(summary['std'])}"
+            f" (standard deviation over {counted(summary['n'], 'seed')}),"
+            f" lowest {percent(min(summary['values']))}"
         )
-    for which in ("best", "last"):
-        summary = found[f"{which}_epoch"]
-        if summary["std"] is not None:
-            console.print(
-                f"Mean of the {which} epochs: {percent(summary['mean'])} +- {points(summary['std'])}"
-                f" (standard deviation over {counted(summary['n'], 'seed')}),"
-                f" lowest {percent(min(summary['values']))}"
-            )
+    return said
+
+
+def published_sentence() -> str:
+    """Say what the report published of its one run."""
     best, last = REPORTED["best"], REPORTED["last"]
-    console.print(
+    return (
         f"The report, one run on CIFAR-10: test accuracy {percent(best['validation_accuracy'])} in the best"
         f" epoch ({best['epoch']}), {percent(last['validation_accuracy'])} in the last ({last['epoch']})"
     )
-    console.print(f"Learning curves: {escape(', '.join(map(str, files)))}")
+
+
+def headline(result: Reproduction) -> str:
+    """Say the accuracy of the best and of the last epoch, on the average of the seeds."""
+    if not result.runs:
+        return "No training has finished yet."
+    best = result.summary([best_epoch(run) for run in result.runs])["mean"]
+    last = result.summary([run[-1] for run in result.runs])["mean"]
+    of = f", on the average of {counted(len(result.runs), 'seed')}" if len(result.runs) > 1 else ""
+    judged = JUDGED_ON[result.protocol]
+    return f"{percent(best)} {judged} accuracy in the best epoch, {percent(last)} in the last{of}."
+
+
+def epoch_columns(protocol: str) -> list[str]:
+    """Return the heads of the table of epochs."""
+    judged = JUDGED_ON[protocol]
+    return ["epoch", "loss", "training accuracy", f"{judged} accuracy", "training error", f"{judged} error"]
+
+
+def epoch_cells(epoch: EpochMetrics) -> list[str]:
+    """Return an epoch's row."""
+    return [
+        str(epoch.epoch),
+        f"{epoch.train_loss:.4f}",
+        percent(epoch.train_accuracy),
+        percent(epoch.validation_accuracy),
+        percent(epoch.train_error_rate),
+        percent(epoch.validation_error_rate),
+    ]

@@ -13,8 +13,8 @@ from studies.views.words import duration, metric_words, number, percent, points,
 if TYPE_CHECKING:
     from studies.experiments.ledger import Cost
     from studies.experiments.marginal import Panel
-    from studies.experiments.overview import Standing
     from studies.experiments.results import Scores, Summary
+    from studies.experiments.standing import Standing
     from studies.record import Candidate, Confirmation
 
 PROTOCOL_WORDS = {
