@@ -54,11 +54,23 @@ def publish(study: Study) -> None:
 
 
 def export_page(study: Study, path: Path, *, options: str = "") -> None:
-    """Write the page of a sweep as one file; the commands that it shows name the study by `options`."""
-    from studies.experiments.overview import overview
-    from studies.views.page import Surroundings, render
+    """Write the page of a sweep or an experiment as one file.
 
-    write_whole(path, render(overview(study), Surroundings(options=options)).encode())
+    Parameters
+    ----------
+    study : Study
+    path : Path
+    options : str, default=""
+        What names the study in the commands that the page shows; of an experiment, its sweep.
+
+    Raises
+    ------
+    UserError
+        If the study has no page, as its trainings belong to another one, or the file cannot be written.
+    """
+    from studies.views.page import Surroundings, render_study
+
+    write_whole(path, render_study(study, Surroundings(options=options)).encode())
 
 
 def export_comparison(studies: Sequence[Study], path: Path, *, options: Sequence[str] = ("", "")) -> None:

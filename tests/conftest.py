@@ -52,6 +52,7 @@ SLOW = [
         "notebook",
         "nouns",
         "page",
+        "page_effects",
         "pages",
         "postgres",
         "postgres_ownership",

@@ -2,11 +2,14 @@
 
 import gzip
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from made import make_study
-from served import HOSTS, ask, make_sweep, running
+from scripted import ScriptedEpochs
+from served import HOSTS, ask, basic, make_sweep, running
 
+from studies.api import effects, report
 from studies.dashboard import pages
 from studies.dashboard.serving import application
 from studies.record import FACTS, attributes, write_attribute
@@ -23,6 +26,14 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     part = make_study(5, storage=storage, name="sweep-confirm")
     write_attribute(part, FACTS, {**attributes(study)[FACTS], "confirms": "sweep"})
     storage.close()
+    return url
+
+
+@pytest.fixture
+def url_of_experiments(images: Path, tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'experiments.db'}"
+    effects(url, n_seeds=2, data=str(images), epochs=3, backend=ScriptedEpochs())
+    report(url, data=str(images), epochs=3, backend=ScriptedEpochs())
     return url
 
 
@@ -89,6 +100,45 @@ def test_what_is_no_sweep_is_left_to_optuna_dashboard(port: int, query: str, pla
     assert (status, headers["Location"]) == (303, place)
 
 
+def test_experiments_have_a_page_behind_the_same_guard(url_of_experiments: str) -> None:
+    storage = connect(url_of_experiments, create=False)
+    app = application(
+        storage, allowed_hosts=HOSTS, study="sweep-effects", typed=lambda s: f" --study {s}", password="p"
+    )
+    allowed = {"Authorization": basic("me", "p")}
+    with running(app) as port:
+        assert ask(port, "/")[0] == 401
+        assert ask(port, "/", hosts=("far.example",), **allowed)[0] == 403
+        status, headers, body = ask(port, "/", **allowed)
+        assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert headers["Content-Security-Policy"] == POLICY
+        assert b"<strong>sweep-effects</strong>" in body
+        assert b"python sweep.py effects --seeds 5 --data" in body
+        assert b"--study sweep<" in body  # the sweep beside which it stands, as the command takes it
+        assert b'href="/?study=sweep-report"' in body
+        assert b'href="/dashboard/studies/1"' in body
+        assert b"/compare" not in body
+        assert ask(port, "/", If_None_Match=headers["ETag"], **allowed)[0] == 304
+        report = ask(port, "/?study=sweep-report", **allowed)[2]
+        assert b"<strong>sweep-report</strong>" in report
+        assert b"80.00\xc2\xa0% test accuracy in the best epoch" in report
+        status, headers, _ = ask(port, "/compare?study=sweep-effects&with=sweep-report", **allowed)
+        assert (status, headers["Location"]) == (303, "/?study=sweep-effects")
+
+
+def test_a_sweeps_page_leads_to_experiments_but_compares_with_none(url_of_experiments: str) -> None:
+    storage = connect(url_of_experiments, create=False)
+    with running(application(storage, allowed_hosts=HOSTS)) as port:
+        assert b"<strong>sweep-effects</strong>" in ask(port, "/")[2]  # there is no sweep
+        make_study(5, storage=storage)
+        body = ask(port, "/")[2]
+        assert b"<strong>sweep</strong>" in body
+        assert b'href="/?study=sweep-effects"' in body
+        assert b"/compare" not in body
+        status, headers, _ = ask(port, "/compare?study=sweep&with=sweep-effects")
+        assert (status, headers["Location"]) == (303, "/?study=sweep")
+
+
 def test_two_sweeps_are_compared_under_the_same_policy(port: int) -> None:
     place = "/compare?study=sweep&with=a+second+one"
     assert f'href="{place.replace("&", "&amp;")}"' in ask(port, "/")[2].decode()
@@ -113,8 +163,6 @@ def test_a_database_without_a_sweep_of_ours_shows_optuna_dashboard(tmp_path) -> 
 
 def test_nothing_is_changed_through_the_page(url: str) -> None:
     app = application(connect(url, create=False), allow_edit=True, allowed_hosts=HOSTS, password="p")
-    from served import basic
-
     with running(app) as port:
         assert ask(port, "/")[0] == 401
         for method in ("POST", "PUT", "DELETE"):

@@ -185,7 +185,8 @@ def test_what_is_no_search_is_watched_without_a_sweeps_headline(images, tmp_path
 
     sentences = [test.sentence for test in found.tests.values()]
     assert watched("sweep-effects") == ["Study sweep-effects: finished, 26 trials.", *sentences]
-    assert watched("sweep-report")[1:] == ["80.00 % test accuracy in the best epoch, 75.00 % in the last."]
+    (trained,) = watched("sweep-report")[1:]
+    assert trained == "80.00 % test accuracy in the best epoch (1), 75.00 % in the last (2)."
     assert watched("sweep-confirm") == ["Study sweep-confirm: finished, 5 trials."]
     assert watched("sweep")[1:] == [headline(summarise(sweep))]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fcnet.errors import UsageError, UserError
@@ -72,13 +72,16 @@ def run(options: Options) -> int:
 
 
 def _page(options: Options, path: Path) -> None:
+    from studies import record
     from studies.api import export_comparison, export_page
+    from studies.experiments.trainings import asked_by
 
-    opened, typed = [each.open() for each in options.studies], [each.typed for each in options.studies]
+    opened, named = [each.open() for each in options.studies], options.studies
     if len(opened) == 2:
-        export_comparison(opened, path, options=typed)
+        export_comparison(opened, path, options=[each.typed for each in named])
     else:
-        export_page(opened[0], path, options=typed[0])
+        asked = replace(named[0], study=asked_by(record.read(opened[0])))
+        export_page(opened[0], path, options=asked.typed)
 
 
 def _trials(options: Options, path: Path) -> None:

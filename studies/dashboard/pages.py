@@ -1,4 +1,4 @@
-"""The pages of a database's sweeps as a WSGI application: drawn again when there is news, kept in between."""
+"""The pages of a database's studies as a WSGI application: drawn again when there is news, then kept."""
 
 import gzip
 import hashlib
@@ -18,8 +18,8 @@ from optuna.trial import TrialState
 from fcnet.errors import UserError
 from studies import record
 from studies.experiments.comparison import compare_studies
-from studies.experiments.overview import overview
-from studies.views.page import POLICY, Surroundings, asset, render, render_comparison
+from studies.experiments.trainings import asked_by
+from studies.views.page import POLICY, Surroundings, asset, render_comparison, render_study
 
 PAUSE_SECONDS = 2.0
 """Between two drawings of a page, however often it is asked for."""
@@ -41,6 +41,20 @@ class _Drawn:
     tag: str
 
 
+@dataclass(frozen=True)
+class _Studies:
+    """The studies of a database by their names, all of them with their ids."""
+
+    ids: dict[str, int]
+    searches: list[str]
+    experiments: list[str]
+
+    @property
+    def with_page(self) -> list[str]:
+        """Those that have a page of our own, sweeps first."""
+        return [*self.searches, *self.experiments]
+
+
 class Pages:
     """Answers ``/``, ``/compare`` and ``/page/...``.
 
@@ -49,7 +63,7 @@ class Pages:
     storage : optuna.storages.BaseStorage
         With Optuna's cache of finished trials.
     study : str, optional
-        The sweep that is shown where an address names none; the first one by default.
+        What is shown where an address names nothing; the first sweep by default, else the first experiment.
     typed : callable, optional
         Takes a study's name and returns the options that name it in a command to be typed.
     """
@@ -81,12 +95,12 @@ class Pages:
         zips = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
         if path.startswith("/page/"):
             return _file(path.removeprefix("/page/"), zips=zips)
-        searches, others = self._studies()
-        names = self._asked(environ, searches, others)
+        studies = self._studies()
+        names = self._asked(environ, studies)
         if isinstance(names, str):
             return "303 See Other", [("Location", names)], b""
         try:
-            page = self._page(names, searches)
+            page = self._page(names, studies)
         except UserError as error:
             plain = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
             return "500 Internal Server Error", plain, f"{error}\n".encode()
@@ -96,41 +110,39 @@ class Pages:
         kind = ("Content-Type", "text/html; charset=utf-8")
         return "200 OK", [kind, *headers], page.zipped if zips else page.body
 
-    def _asked(
-        self, environ: WSGIEnvironment, searches: dict[str, int], others: dict[str, int]
-    ) -> tuple[str, ...] | str:
-        """Return the sweep, or the two, that an address asks for, or a better address."""
+    def _asked(self, environ: WSGIEnvironment, studies: _Studies) -> tuple[str, ...] | str:
+        """Return the study, or the two sweeps, that an address asks for, or a better address."""
         query = parse_qs(environ.get("QUERY_STRING", ""))
         asked = query.get("study", [""])[0]
-        name = asked or (self._study if self._study in {**searches, **others} else next(iter(searches), None))
-        if name is None or name not in searches:
-            return f"/dashboard/studies/{others[name]}" if name in others else "/dashboard"
+        name = asked or (self._study if self._study in studies.ids else next(iter(studies.with_page), None))
+        if name is None or name not in studies.with_page:
+            return f"/dashboard/studies/{studies.ids[name]}" if name in studies.ids else "/dashboard"
         if environ["PATH_INFO"] == "/":
             return (name,)
         beside = query.get("with", [""])[0]
-        return (name, beside) if beside in searches and beside != name else _place(name)
+        both = {name, beside} <= {*studies.searches} and beside != name
+        return (name, beside) if both else _place(name)
 
-    def _studies(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Return the sweeps of the database by name, and all that is something else, with their ids."""
-        searches: dict[str, int] = {}
-        others: dict[str, int] = {}
-        for study in sorted(self._storage.get_all_studies(), key=lambda study: study.study_name):
-            kind = searches if record.is_search(study.user_attrs, study.system_attrs) else others
-            kind[study.study_name] = study._study_id
-        return searches, others
+    def _studies(self) -> _Studies:
+        """Return the studies of the database."""
+        found = sorted(self._storage.get_all_studies(), key=lambda study: study.study_name)
+        searches = [s.study_name for s in found if record.is_search(s.user_attrs, s.system_attrs)]
+        alone = [s.study_name for s in found if record.stands_alone(s.user_attrs, s.system_attrs)]
+        experiments = [name for name in alone if name not in searches]
+        return _Studies({s.study_name: s._study_id for s in found}, searches, experiments)
 
-    def _page(self, names: tuple[str, ...], searches: dict[str, int]) -> _Drawn:
-        """Return the page of a sweep, or that of two side by side."""
-        studies = [optuna.load_study(study_name=name, storage=self._storage) for name in names]
+    def _page(self, names: tuple[str, ...], studies: _Studies) -> _Drawn:
+        """Return the page of a study, or that of two sweeps side by side."""
+        shown = [optuna.load_study(study_name=name, storage=self._storage) for name in names]
         with self._lock:  # one drawing at a time
             old, now = self._drawn.get(names), time.monotonic()
             if old is not None and now < old.at + max(PAUSE_SECONDS, old.seconds / _SHARE):
                 return old
-            key = *map(_state, studies), *searches
+            key = *map(_state, shown), *studies.with_page
             if old is not None and old.key == key:
                 old.at = now
                 return old
-            body = (self._one(studies[0], searches) if len(studies) == 1 else self._both(studies)).encode()
+            body = (self._one(shown[0], studies) if len(shown) == 1 else self._both(shown)).encode()
             done = time.monotonic()
             tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
             self._drawn[names] = drawn = _Drawn(key, done, done - now, body, gzip.compress(body, 5), tag)
@@ -138,12 +150,15 @@ class Pages:
                 del self._drawn[min(self._drawn, key=lambda each: self._drawn[each].at)]
             return drawn
 
-    def _one(self, study: Study, searches: dict[str, int]) -> str:
-        name = study.study_name
-        others = [(n, _place(n), _place(name, n)) for n in searches if n != name]
-        place = f"/dashboard/studies/{searches[name]}"
-        around = Surroundings(options=self._typed(name), live=True, studies=others, dashboard=place)
-        return render(overview(study), around)
+    def _one(self, study: Study, studies: _Studies) -> str:
+        name, kept = study.study_name, record.read(study)
+        searches = studies.searches if kept.facts.is_search else []
+        others = [
+            (n, _place(n), _place(name, n) if n in searches else "") for n in studies.with_page if n != name
+        ]
+        place = f"/dashboard/studies/{studies.ids[name]}"
+        options = self._typed(asked_by(kept))
+        return render_study(study, Surroundings(options=options, live=True, studies=others, dashboard=place))
 
     def _both(self, studies: Sequence[Study]) -> str:
         names = [study.study_name for study in studies]

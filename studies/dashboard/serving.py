@@ -21,7 +21,7 @@ import waitress
 from fcnet.errors import UsageError, UserError
 from studies.dashboard.guard import application, is_unspecified
 from studies.execution.signals import as_interrupts
-from studies.record import is_search
+from studies.record import stands_alone
 from studies.storage.database import connect
 from studies.storage.retrying import RetryingStorage
 from studies.storage.study import load_study
@@ -164,14 +164,14 @@ def _leaving_the_deaf(server: Any, maintain: Callable[[float], None]) -> Callabl
 
 
 def _study_page(storage: RetryingStorage, study: str | None) -> str:
-    """Return the path of a study's page: our own for a sweep, optuna-dashboard's for any other study."""
+    """Return the path of a study's page: our own, or optuna-dashboard's of a study that has none."""
     found = {each.study_name: each for each in storage.get_all_studies()}
     if study is not None:
         chosen = [found[load_study(storage, study).study_name]]
     else:
-        chosen = [each for each in found.values() if is_search(each.user_attrs, each.system_attrs)]
+        chosen = [each for each in found.values() if stands_alone(each.user_attrs, each.system_attrs)]
         chosen = chosen or [*found.values()]
-    if chosen and is_search(chosen[0].user_attrs, chosen[0].system_attrs):
+    if chosen and stands_alone(chosen[0].user_attrs, chosen[0].system_attrs):
         return "/"
     return f"/dashboard/studies/{chosen[0]._study_id}" if len(chosen) == 1 else "/dashboard"
 

@@ -22,6 +22,8 @@ class Trainings:
     kept : record.Kept
     standing : Standing
     rows : list of Row
+    folds : int
+        Parts of the training data that judge them.
     environment : dict of str to str
         Of the newest training: versions, libraries, machine.
     """
@@ -29,6 +31,7 @@ class Trainings:
     kept: Kept
     standing: Standing
     rows: list[Row]
+    folds: int
     environment: dict[str, str]
 
     @property
@@ -52,6 +55,7 @@ def trainings(study: Study, *, now: datetime | None = None) -> Trainings:
         kept=kept,
         standing=standing(trials, kept, now=now or datetime.now()),
         rows=rows_of(trials, left),
+        folds=len({record.wish(trial).fold for trial in trials}),
         environment={} if newest is None else newest.environment,
     )
 

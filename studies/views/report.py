@@ -109,11 +109,14 @@ def headline(result: Reproduction) -> str:
     """Say the accuracy of the best and of the last epoch, on the average of the seeds."""
     if not result.runs:
         return "No training has finished yet."
-    best = result.summary([best_epoch(run) for run in result.runs])["mean"]
-    last = result.summary([run[-1] for run in result.runs])["mean"]
-    of = f", on the average of {counted(len(result.runs), 'seed')}" if len(result.runs) > 1 else ""
-    judged = JUDGED_ON[result.protocol]
-    return f"{percent(best)} {judged} accuracy in the best epoch, {percent(last)} in the last{of}."
+    ends = [best_epoch(run) for run in result.runs], [run[-1] for run in result.runs]
+    best, last = (percent(result.summary(epochs)["mean"]) for epochs in ends)
+    judged = f"{JUDGED_ON[result.protocol]} accuracy"
+    if len(result.runs) == 1:
+        n, m = (epochs[0].epoch for epochs in ends)
+        return f"{best} {judged} in the best epoch ({n}), {last} in the last ({m})."
+    of = f"on the average of {counted(len(result.runs), 'seed')}"
+    return f"{best} {judged} in the best epoch, {last} in the last, {of}."
 
 
 def epoch_columns(protocol: str) -> list[str]:

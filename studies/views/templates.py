@@ -22,5 +22,5 @@ def template(path: Path) -> Template:
 
 
 def _whole(sentence: str) -> str:
-    """Keep a number and its unit on one line."""
-    return re.sub(r"(?<=\d) (?=%|points?\b)", "\u00a0", sentence)
+    """Keep a number and its unit on one line, and what it is equal to."""
+    return re.sub(r"(?<=\d) (?=%|points?\b)|(?<=\bp) (?==)|(?<=\bp =) ", "\u00a0", sentence)

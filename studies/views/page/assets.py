@@ -11,6 +11,7 @@ _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=ut
 _FILES = {
     "page.css": _FOLDER / "page.css",
     **{name: _FOLDER / name for name in ("news.js", "figures.js", "page.js", "table.js", "compare.js")},
+    "experiment.js": _FOLDER / "experiment.js",
     # The part of plotly.js that draws lines and points, as published: the whole, which comes with Plotly for
     # Python, takes a browser two seconds to read. How it is renewed: CONTRIBUTING.md.
     "plotly.js": _FOLDER / "plotly-basic.min.js",

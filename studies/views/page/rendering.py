@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from fcnet.text import counted
 from studies.experiments.marginal import FACTORS
-from studies.experiments.overview import Overview
+from studies.experiments.overview import Overview, Row
 from studies.experiments.plan import again
 from studies.program import command
 from studies.views import sentences, words
@@ -29,11 +29,11 @@ class Surroundings:
     Parameters
     ----------
     options : str
-        What names the study in a command to be typed, if that is needed.
+        What names the study in a command to be typed, if that is needed; of an experiment, its sweep.
     live : bool
         Whether a server answers, which the page asks for news.
     studies : sequence of (str, str, str)
-        Name and address of the other sweeps of the database, and that of the comparison with each.
+        Name and address of the other pages of the database, and that of the comparison with each, if any.
     dashboard : str or None
         Address of the study in optuna-dashboard.
     """
@@ -117,13 +117,23 @@ def _data(overview: Overview) -> dict[str, Any]:
     for against in ("trial", "time"):
         if (drawn := progress_figure(overview, against=against)) is not None:
             figures[f"progress-{against}"] = drawn
-    names = list(dict.fromkeys(name for row in rows for name in row.params))
     return {
         "figures": figures,
         "curves": curve_columns(overview),
         "layouts": curve_layouts(overview.summary.epochs),
-        "names": names,
+        **table_data(rows),
         "judged": words.metric_words(overview.summary.metric),
+        "best": overview.summary.trial,
+        "baseline": overview.baseline,
+        "running": overview.standing.is_running,
+    }
+
+
+def table_data(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return what the script of the table reads: the names of the parameters, and the rows."""
+    names = list(dict.fromkeys(name for row in rows for name in row.params))
+    return {
+        "names": names,
         "rows": [
             [
                 row.trial,
@@ -138,9 +148,6 @@ def _data(overview: Overview) -> dict[str, Any]:
             ]
             for row in rows
         ],
-        "best": overview.summary.trial,
-        "baseline": overview.baseline,
-        "running": overview.standing.is_running,
     }
 
 
