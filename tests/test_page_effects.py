@@ -9,19 +9,25 @@ import pytest
 from browser import chromium, console_errors
 from conftest import write_images
 from made import make_study
+from optuna.trial import TrialState
 from playwright.sync_api import expect
 from scripted import ScriptedEpochs, text_of
+from served import HOSTS, running
+from test_browser_page import serious
 from test_page import data_of, read
 
 from fcnet.errors import Diverged
 from studies.api import effects, open_study, report
 from studies.commands import main as program
+from studies.dashboard import pages
+from studies.dashboard.serving import application
 from studies.execution.signals import Interrupted
-from studies.experiments.effects import findings
+from studies.experiments.effects import experiment_space, findings
 from studies.experiments.report import reproduction
 from studies.experiments.trainings import asked_by
 from studies.record import FACTS, attributes, write_attribute
 from studies.record import read as kept_of
+from studies.space import suggest
 from studies.storage.database import connect
 from studies.views.effects import cells, print_effects
 from studies.views.page import Surroundings, render_study
@@ -72,7 +78,7 @@ def test_it_says_what_the_command_says_and_nothing_of_a_sweep(url, page):
     for words in OF_A_SWEEP:
         assert words not in text
     assert "momentum 0.8, weight_decay 0.05, n_layers 3" in text
-    assert "the same ones for every value; a fifth of the training data judges each, 3 fifths" in text
+    assert "each is judged by a fifth of the training data, together by 3 different ones" in text
     assert "finished, 39 trials" in text
 
 
@@ -142,6 +148,19 @@ def test_a_study_that_is_not_through_says_how_far_it_is_and_how_to_go_on(images,
     html = render_study(study, LIVE)
     assert f"running, {ended} of 26" in read(html)[1]
     assert data_of(html)["running"]
+
+
+def test_what_was_judged_by_the_test_set_says_so_in_its_headline(images, tmp_path):
+    url = f"sqlite:///{tmp_path}/sweep.db"
+    effects(url, data=str(images), epochs=3, n_seeds=1, protocol="report", backend=ScriptedEpochs())
+    html = render_study(open_study(url, "sweep-effects-report"), LIVE)
+    _, text = read(html)
+    assert text.index("Judged on the TEST set at every trial") < text.index("One factor at a time")
+    assert "a training's value is its accuracy on the TEST set of the best epoch" in text
+    assert "fifth" not in text
+    assert "effects --seeds 5 --protocol report --data" in text
+    figures = data_of(html)["figures"]
+    assert figures["factor-batch_size"]["layout"]["yaxis"]["title"]["text"] == "Test accuracy (%)"
 
 
 def test_values_that_diverged_are_told(images, tmp_path):
@@ -278,5 +297,33 @@ def test_a_browser_draws_them_offline_without_an_error(url, tmp_path, scheme, wi
                 shown.wait_for_function(f"{ring}.length === 1")
                 assert shown.evaluate(ring) == [16]
             assert shown.evaluate("document.documentElement.scrollWidth") <= width
+            assert serious(shown) == []
             assert errors == []
             shown.close()
+
+
+def test_the_served_page_follows_a_run(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(pages, "_SHARE", 1e9)
+    url = f"sqlite:///{tmp_path}/sweep.db"
+    backend = ScriptedEpochs(lambda job: [0.7] if len(backend.jobs) <= 5 else [Interrupted()])
+    with pytest.raises(Interrupted):
+        effects(url, data=str(images), epochs=1, n_seeds=2, backend=backend)
+    study = open_study(url, "sweep-effects")
+    first, second = study.ask(), study.ask()
+    app = application(connect(url, create=False), allowed_hosts=HOSTS)
+    with running(app) as port, chromium() as browser:
+        shown = browser.new_page()
+        errors = console_errors(shown)
+        shown.goto(f"http://127.0.0.1:{port}/")
+        expect(shown.locator(".standing")).to_contain_text("running, 5 of 26")
+        seeds = "document.querySelector('[data-figure=factor-learning_rate]').data[1].x.length"
+        shown.wait_for_function(f"{seeds} === 1")
+        assert suggest(first, experiment_space()).learning_rate == 0.01
+        first.report(0.8, 0)
+        study.tell(first, 0.8)
+        expect(shown.locator(".standing")).to_contain_text("running, 6 of 26", timeout=30_000)
+        shown.wait_for_function(f"{seeds} === 2")
+        expect(shown.locator("#table tbody tr.running")).to_have_count(1)
+        assert errors == []
+    study.tell(second, state=TrialState.FAIL)

@@ -10,7 +10,7 @@ from scripted import ScriptedEpochs
 from served import HOSTS, ask, basic, make_sweep, running
 
 from studies.api import effects, report
-from studies.dashboard import pages
+from studies.dashboard import pages, serving
 from studies.dashboard.serving import application
 from studies.record import FACTS, attributes, write_attribute
 from studies.storage.database import connect
@@ -128,6 +128,7 @@ def test_experiments_have_a_page_behind_the_same_guard(url_of_experiments: str) 
 
 def test_a_sweeps_page_leads_to_experiments_but_compares_with_none(url_of_experiments: str) -> None:
     storage = connect(url_of_experiments, create=False)
+    assert {serving._study_page(storage, name) for name in (None, "sweep-effects", "sweep-report")} == {"/"}
     with running(application(storage, allowed_hosts=HOSTS)) as port:
         assert b"<strong>sweep-effects</strong>" in ask(port, "/")[2]  # there is no sweep
         make_study(5, storage=storage)

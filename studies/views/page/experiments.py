@@ -37,7 +37,8 @@ def render_effects(found: Findings, trained: Trainings, around: Surroundings | N
     """Return the page of the one-factor experiments."""
     judged = f"{JUDGED_ON[found.protocol]} accuracy"
     figures = factor_figures(found.info, trained.rows, judged=judged)
-    fifths = f"; a fifth of the training data judges each, {counted(trained.folds, 'fifth')} judge them all"
+    together = "all by the same one" if trained.folds == 1 else f"together by {trained.folds} different ones"
+    fifths = f"; each is judged by a fifth of the training data, {together}"
     common = {
         name: value
         for name, value in asdict(BASELINE).items()
@@ -49,7 +50,7 @@ def render_effects(found: Findings, trained: Trainings, around: Surroundings | N
         around or Surroundings(),
         figures,
         headline=effects.headline(found),
-        said=[test.sentence for test in found.tests.values()],
+        said=[*(test.sentence for test in found.tests.values()), *_warning(found.protocol)],
         found=found,
         drawn=bool(figures),
         panels=[_panel(found, factor) for factor in found.tests],
@@ -74,18 +75,21 @@ def _varied(factor: Factor) -> str:
 
 def render_report(found: Reproduction, trained: Trainings, around: Surroundings | None = None) -> str:
     """Return the page of the report's training."""
-    on, protocol = JUDGED_ON[found.protocol], sentences.PROTOCOL_WORDS[found.protocol]
+    on = JUDGED_ON[found.protocol]
     published = found.protocol == "report" and are_the_reports(found.data)
     seeds = report.seed_sentences(found)
     own = {name: value for name, value in asdict(BASELINE).items() if value is not None}
-    told = [*report.mean_sentences(found), f"{protocol[0].upper()}{protocol[1:]}"]
     return _framed(
         "report.html.jinja",
         trained,
         around or Surroundings(),
         curve_figures(found.runs, judged=on, published=published),
         headline=report.headline(found),
-        said=[f"{sentence}." for sentence in (*told, report.published_sentence())],
+        said=[
+            *(f"{sentence}." for sentence in report.mean_sentences(found)),
+            *_warning(found.protocol),
+            f"{report.published_sentence()}.",
+        ],
         found=found,
         on=on,
         published=published,
@@ -100,6 +104,12 @@ def render_report(found: Reproduction, trained: Trainings, around: Surroundings 
         more="train {} seeds, which tells how much they differ",
         configurations=1,
     )
+
+
+def _warning(protocol: str) -> list[str]:
+    """Say what the figures owe to the test set, if they were judged by it."""
+    words = sentences.PROTOCOL_WORDS[protocol]
+    return [f"{words[0].upper()}{words[1:]}."] if protocol == "report" else []
 
 
 def _framed(
