@@ -185,7 +185,7 @@ def test_the_headline_says_what_is_known_and_how_sure_it_is():
     assert "validation accuracy in the search, 4.38 points above the course report's" in said[1][0]
     assert "partly the luckiest" in said[1][1]
     assert "on fresh seeds" in said[2][0]
-    assert "could not be told apart" in said[2][1]
+    assert "is the cheapest of those that tie" in said[2][1]
     assert "names the class of 86.15 % of the untouched test images correctly" in said[3][0]
     assert "opened 1 time" in said[3][1]
 

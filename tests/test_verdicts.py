@@ -203,7 +203,20 @@ def test_each_verdict_has_its_sentence() -> None:
     assert more.endswith(" more of each would tell.")
     never = compare([base, base - 0.004 + 40 * twist], costs=[2.0, 1.0]).sentence(NAMES[:2])
     assert never.startswith("These data cannot tell trial 7 and trial 12 apart, however many trainings: ")
-    assert never.endswith("the cheapest one is trial 12.")
+    assert never.endswith(" trial 12 is the cheapest within a standard error of the best.")
+
+
+def test_who_cannot_be_told_hides_nobody_who_can_and_no_poor_one_is_named_for_being_cheap() -> None:
+    twist = 0.001 * np.array([0.5, -1.0, 1.0, 0.0, -0.5])
+    values = [np.full(5, 0.85), 0.83 + 15 * twist, 0.849 + 50 * twist]
+    found = compare(values, costs=[3.0, 2.0, 1.0])
+    assert (found.kind, found.hopeless) == ("more_seeds", [2])
+    assert found.sentence(NAMES[:3]) == (
+        f"Not enough trainings to tell trial 7 and trial 12 apart: about {found.more_seeds} more of each would"
+        " tell; trial 0 would not be told from trial 7 by them."
+    )
+    poor = compare([values[0], 0.75 + 200 * twist], costs=[2.0, 1.0])
+    assert (poor.more_seeds, poor.cheapest) == (None, 0)
 
 
 def test_a_winner_whose_rivals_all_left_the_race_beats_them() -> None:

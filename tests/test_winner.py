@@ -61,7 +61,7 @@ def test_after_a_tie_the_winner_is_the_cheapest_that_the_verdict_names(world):
     assert (found.verdict, found.winner, found.cheapest) == ("tie", 4, 3)
     winner, ground = winner_of(world.study)
     assert winner.number == 3
-    assert ground.startswith("Trial 3 is the cheapest of those that could not be told apart. ")
+    assert ground.startswith("Trial 3 is the cheapest of those that tie. ")
 
 
 def test_flattery_is_said_both_ways(world):

@@ -214,7 +214,7 @@ def baseline_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
 def winner_of(study: Study) -> tuple[FrozenTrial, str]:
     """Return the trial to be trained in the end, and a sentence that says on what ground.
 
-    After a tie it is the one that the verdict names: the cheapest.
+    After a tie, or where nothing can be told, it is the one that the verdict names, see `Verdict.cheapest`.
 
     Raises
     ------
@@ -232,8 +232,10 @@ def winner_of(study: Study) -> tuple[FrozenTrial, str]:
         rank = "is the confirmed winner"
     elif confirmation.verdict == "only_candidate":
         rank = "has no opponent"
+    elif confirmation.verdict == "tie":
+        number, rank = confirmation.cheapest, "is the cheapest of those that tie"
     elif confirmation.more_seeds is None:
-        number, rank = confirmation.cheapest, "is the cheapest of those that could not be told apart"
+        number, rank = confirmation.cheapest, "is the cheapest within a standard error of the best"
     ground = f"Trial {number} {rank}. {confirmation.sentence}"
     if best.params not in [candidate.params for candidate in confirmation.candidates]:
         ground += f" Trial {best.number} scored better since; it was not confirmed."
