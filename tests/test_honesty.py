@@ -217,6 +217,35 @@ def test_advice_appears_with_the_data_for_it(url, images):
     assert "A single training varies by" in json.dumps(study._storage.get_study_system_attrs(study._study_id))
 
 
+def at_an_edge(url, images, *, sampler):
+    """Run a sweep whose best network is as wide as it may be."""
+    scored = Scripted(lambda job: 0.6 if job.hyperparameters.weight_decay == 0.0002 else 0.5)
+    points = () if sampler == "grid" else ("hidden_units=32,weight_decay=0.0002",)
+    return run(
+        url,
+        images,
+        scored,
+        trials=26,
+        sampler=sampler,
+        pruner="none",
+        seed=3,
+        points=points,
+        space=narrowed(["hidden_units=8:32", "learning_rate=0.001:0.1", "momentum=0.8"]),
+    )[0]
+
+
+def test_who_searches_wider_goes_on_as_before(url, images):
+    wider = advise(at_an_edge(url, images, sampler="qmc")).wider
+    assert "hidden_units=8:" in " ".join(wider)
+    assert wider[-6:] == ["--sampler", "qmc", "--pruner", "none", "--seed", "3"]
+
+
+def test_a_grid_has_no_wider_ranges_and_what_it_does_not_vary_is_not_important(url, images):
+    advice = advise(at_an_edge(url, images, sampler="grid"))
+    assert (advice.warnings, advice.wider) == ([], [])
+    assert advice.importances is None or not {"momentum", "weight_decay", "n_layers"} & {*advice.importances}
+
+
 def test_too_few_trials_have_no_importances(url, images):
     study, _ = run(url, images, Scripted(STEADY), trials=5, pruner="none")
     assert advise(study).importances is None

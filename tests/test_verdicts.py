@@ -212,8 +212,8 @@ def test_who_cannot_be_told_hides_nobody_who_can_and_no_poor_one_is_named_for_be
     found = compare(values, costs=[3.0, 2.0, 1.0])
     assert (found.kind, found.hopeless) == ("more_seeds", [2])
     assert found.sentence(NAMES[:3]) == (
-        f"Not enough trainings to tell trial 7 and trial 12 apart: about {found.more_seeds} more of each would"
-        " tell; trial 0 would not be told from trial 7 by them."
+        f"Not enough trainings to tell trial 7 and trial 12 apart: about {found.more_seeds} more of each"
+        " would tell; trial 0 would not be told from trial 7 by them."
     )
     poor = compare([values[0], 0.75 + 200 * twist], costs=[2.0, 1.0])
     assert (poor.more_seeds, poor.cheapest) == (None, 0)
