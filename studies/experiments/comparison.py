@@ -27,6 +27,7 @@ from studies.storage.gathering import storage_of
 
 Ground = Literal["confirmed", "corrected"]
 Pair = tuple[int, int]
+Configured = tuple[Hyperparameters, int, str | None]
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _judge(studies: Sequence[Study], sides: tuple[Side, Side]) -> Judged:
     winners = [_winner(study, side.summary) for study, side in zip(studies, sides, strict=True)]
     numbers = winners[0].number, winners[1].number
     found = float(winners[0].value or 0.0) - float(winners[1].value or 0.0)
-    if record.configuration(winners[0]) == record.configuration(winners[1]):
+    if _configured(winners[0], sides[0]) == _configured(winners[1], sides[1]):
         return Judged(numbers, found=found, why="both found the same configuration")
     open_ = tuple(i for i, side in enumerate(sides) if side.kept.confirmation is None)
     if len(open_) == 1:
@@ -157,6 +158,12 @@ def _incomparable(sides: tuple[Side, Side]) -> str:
 def _winner(study: Study, summary: Summary) -> FrozenTrial:
     assert summary.scores is not None
     return study.get_trials(deepcopy=False)[summary.scores.trial]
+
+
+def _configured(trial: FrozenTrial, side: Side) -> Configured:
+    """Return what a training is but for its seed and images: two searches may train for other epochs."""
+    facts = side.kept.facts
+    return record.configuration(trial), facts.epochs, facts.loss
 
 
 def _judge_searched(
@@ -200,20 +207,20 @@ def _judge_confirmed(
     if n < 2 or seeds[0][:n] != seeds[1][:n]:
         why = "the winners were confirmed on other seeds"
         return Judged(numbers, found=found, why=why)
-    rows: dict[Hyperparameters, list[FrozenTrial]] = {}
-    lasting: list[dict[int, Hyperparameters]] = []
-    for study, confirmation in zip(studies, confirmations, strict=True):
+    rows: dict[Configured, list[FrozenTrial]] = {}
+    lasting: list[dict[int, Configured]] = []
+    for study, side, confirmation in zip(studies, sides, confirmations, strict=True):
         trained, trials = _runs(study), study.get_trials(deepcopy=False)
-        there: dict[int, Hyperparameters] = {}
+        there: dict[int, Configured] = {}
         for candidate in confirmation.candidates:
             if candidate.trial >= len(trials):
                 continue
-            h = record.configuration(trials[candidate.trial])
-            runs = [trained.get(wanted(h, fold_wish(seeds[0], t))) for t in range(n)]
+            configured = _configured(trials[candidate.trial], side)
+            runs = [trained.get(wanted(configured[0], fold_wish(seeds[0], t))) for t in range(n)]
             always = [run for run in runs if run is not None]
             if len(always) == n and not candidate.diverged:
-                there[candidate.trial] = h
-                rows.setdefault(h, always)
+                there[candidate.trial] = configured
+                rows.setdefault(configured, always)
         lasting.append(there)
     if not all(lasting):
         return Judged(numbers, found=found, why="the trainings of a confirmation are gone", more=(0, 1))
@@ -221,11 +228,11 @@ def _judge_confirmed(
     outcomes = _outcomes([*rows.values()], balanced=sides[0].kept.facts.metric != "accuracy")
     if outcomes is None:
         return Judged(numbers, found=found, why="the folds of the confirmations had other images")
-    places = [[order.index(h) for h in there.values()] for there in lasting]
+    places = [[order.index(one) for one in there.values()] for there in lasting]
     best = [order[best_of(outcomes, place)] for place in places]
     first, second = (
-        next(number for number, h in there.items() if h == one)
-        for there, one in zip(lasting, best, strict=True)
+        next(number for number, one in there.items() if one == leading)
+        for there, leading in zip(lasting, best, strict=True)
     )
     if best[0] == best[1]:
         return Judged((first, second), found=found, why="both confirmed the same configuration as the best")
