@@ -42,7 +42,8 @@ class Search(Experiment[Study]):
         self._points = [at(text, self.searched) for text in plan.points]
         if plan.sampler != "grid":  # which holds its own points only
             self._points.append(start(self.searched))
-        self.taken = take(plan.taken_from, plan.url, facts, self.space) if plan.taken_from else None
+        origin = plan.taken_from
+        self.taken = take(origin, plan.url, facts, self.space, self.searched) if origin else None
         self.plan, self.seed, self.timeout = plan, plan.seed, plan.timeout
         self.may_prune = plan.pruner != "none"
         self._study: Study | None = None
