@@ -23,7 +23,8 @@ from studies.commands import watch
 from studies.execution.progress import Progress
 from studies.experiments.advising import advise
 from studies.experiments.overview import Watch
-from studies.experiments.results import best_trial, summarise
+from studies.experiments.results import summarise
+from studies.record import best_trial
 from studies.storage.database import connect
 from studies.views.confirm import print_confirmation
 from studies.views.progress import SweepDisplay

@@ -13,9 +13,9 @@ from studies import record
 from studies.analysis.advice import MIN_TRIALS, Edge, Outlook, edges, outlook
 from studies.execution.experiment import FINISHED
 from studies.experiments.plan import of_its_own
-from studies.experiments.results import best_trial, noise_of
+from studies.experiments.results import noise_of
 from studies.ranges import varied, within
-from studies.record import Kept
+from studies.record import Kept, best_trial
 from studies.space import axes, is_baseline, start
 
 MORE_TRIALS = 30

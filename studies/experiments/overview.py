@@ -17,8 +17,8 @@ from studies.execution.experiment import FINISHED
 from studies.execution.progress import Progress
 from studies.experiments.advising import Advice, advise
 from studies.experiments.marginal import MAX_POINTS, EffectsInfo, effects_info
-from studies.experiments.results import Summary, best_trial, summarise
-from studies.record import Kept
+from studies.experiments.results import Summary, summarise
+from studies.record import Kept, best_trial
 
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]
 
