@@ -37,12 +37,15 @@ class Advice:
     importances : dict of str to float or None
         Share of the spread of scores per hyperparameter, the largest first; None with too few trials. It is
         no significance: on pure noise it is not zero either.
+    diverged : int
+        Trainings that diverged, which Optuna counts as pruned.
     """
 
     warnings: list[str]
     wider: list[str]
     outlook: str | None
     importances: dict[str, float] | None
+    diverged: int
 
 
 def advise(study: Study) -> Advice:
@@ -60,6 +63,7 @@ def advise(study: Study) -> Advice:
         wider=_wider(kept, trials, {edge.name: edge.wider for edge in found}) if found else [],
         outlook=None if noise is None else outlook_of(trials, noise).sentence(),
         importances=_importances(study, trials, varied(kept.facts.space)),
+        diverged=sum(map(record.diverged, trials)),
     )
 
 
