@@ -50,12 +50,12 @@ class Search(Experiment[Study]):
 
     def notices(self) -> list[str]:
         """Say how the ranges were fitted to the data, and what was taken over."""
-        fitted = fitting(self.plan.space, self.searched, *self.dataset.images.shape)
+        ranges = fitting(self.plan.space, self.searched, *self.dataset.images.shape)
         taken = None if self.taken is None else self.taken.sentence
         alone = None
         if self._baseline is None and self.plan.sampler != "grid":
             alone = "The report's configuration lies outside of what is searched: there is no baseline."
-        return [sentence for sentence in (fitted, alone, taken) if sentence is not None]
+        return [sentence for sentence in (ranges, alone, taken) if sentence is not None]
 
     def prepare(self, study: Study) -> None:
         """Set sampler and pruner; a resumed sweep must not be proposed the same parameters again."""
