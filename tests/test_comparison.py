@@ -54,9 +54,9 @@ def swept(address, name, quality, *, spread=0.004, trials=3, **options):
     return open_study(address, name)
 
 
-def confirmed(address, study, quality):
+def confirmed(address, study, quality, *, top=1):
     dataset, source = load_data_of(study, None, say=lambda _: None)
-    trained(Confirm(study, dataset, source, top=1, n_seeds=5), address, quality, 0.004)
+    trained(Confirm(study, dataset, source, top=top, n_seeds=5), address, quality, 0.004)
 
 
 def said(*studies):
@@ -107,6 +107,39 @@ def test_equal_confirmed_winners_cannot_be_told_apart(address):
     one, other = judged.trials
     assert told == f"No difference can be told between trial {one} of first and trial {other} of third."
     assert "with 95 % confidence its lead is between -" in sure
+
+
+def of_start(value, other):
+    """The starting point's quality, and that of what the sampler proposes; the baseline has 0.60."""
+    return lambda h: {START.hidden_units: value, BASELINE.hidden_units: 0.60}.get(h.hidden_units, other)
+
+
+def test_a_configuration_that_was_trained_for_more_epochs_is_another(address):
+    qualities = {"one-epoch": of_start(0.70, 0.65), "two-epochs": of_start(0.85, 0.80)}
+    studies = [
+        swept(address, name, quality, epochs=epochs)
+        for epochs, (name, quality) in enumerate(qualities.items(), 1)
+    ]
+    assert said(*studies)[0].startswith("No verdict: how much a training varies has not been measured in")
+    for study in studies:
+        confirmed(address, study, qualities[study.study_name])
+    told, sure, judged = said(*studies)
+    assert told.startswith("two-epochs leads: its trial 1 beats trial 1 of one-epoch by ")
+    assert -0.16 < judged.lead.mean < -0.14
+    assert "A training of one-epoch had 1 epoch, one of two-epochs 2." in sure
+
+
+def test_each_search_has_the_scores_of_its_own_trainings(address):
+    qualities = {"short": of_start(0.70, 0.72), "long": of_start(0.90, 0.80)}
+    studies = [
+        swept(address, name, quality, epochs=epochs)
+        for epochs, (name, quality) in enumerate(qualities.items(), 1)
+    ]
+    for study in studies:
+        confirmed(address, study, qualities[study.study_name], top=2)
+    told, _, judged = said(*studies)
+    assert told.startswith("long leads: its trial 1 beats trial 2 of short by ")
+    assert -0.19 < judged.lead.mean < -0.17
 
 
 def test_repeats_in_both_searches_give_a_verdict_without_a_confirmation(address):

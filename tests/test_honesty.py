@@ -20,7 +20,7 @@ from studies.dashboard.publishing import publish
 from studies.execution.local import InProcess
 from studies.experiments import ledger
 from studies.experiments.advising import advise
-from studies.experiments.ledger import Judged
+from studies.experiments.ledger import Examined
 from studies.experiments.plan import Plan
 from studies.experiments.results import summarise
 from studies.experiments.search import REPEATS
@@ -140,23 +140,23 @@ def test_a_crashed_opening_of_another_configuration_stays_on_record(opened):
     _, study = opened
     for trial, n_layers, model in ((0, 2, "a"), (0, 2, "a"), (1, 3, "b"), (1, 3, "b")):  # taken up again
         ledger.begin(study, trial, {"n_layers": n_layers}, [model], images=2000)
-    ledger.finish(study, Judged([0.85], 0.85))
+    ledger.finish(study, Examined([0.85], 0.85))
     assert [opening.test_accuracies for opening in read(study).openings] == [None, [0.85]]
-    assert ledger.known(study, ["b"]) == Judged([0.85], 0.85)
+    assert ledger.known(study, ["b"]) == Examined([0.85], 0.85)
     assert ledger.known(study, ["a"]) is None
 
 
 def test_networks_that_were_tested_are_known_and_as_one_if_they_were_tested_so(opened):
     _, study = opened
     ledger.begin(study, 0, {"n_layers": 2}, ["a", "b", "c"], images=2000)
-    ledger.finish(study, Judged([0.83, 0.84, 0.85], 0.87))
-    assert ledger.known(study, ["c", "a", "b"]) == Judged([0.85, 0.83, 0.84], 0.87)
-    assert ledger.known(study, ["b"]) == Judged([0.84], 0.84)
+    ledger.finish(study, Examined([0.83, 0.84, 0.85], 0.87))
+    assert ledger.known(study, ["c", "a", "b"]) == Examined([0.85, 0.83, 0.84], 0.87)
+    assert ledger.known(study, ["b"]) == Examined([0.84], 0.84)
     assert ledger.known(study, ["a", "b"]) is None
     (opening,) = attributes(study)["test_openings"]
     del opening["ensemble_accuracy"]  # as version 0.1.0 kept it
     write_attribute(study, "test_openings", [opening])
-    assert ledger.known(study, ["a"]) == Judged([0.83], 0.83)
+    assert ledger.known(study, ["a"]) == Examined([0.83], 0.83)
     assert ledger.known(study, ["a", "b", "c"]) is None
 
 
@@ -164,7 +164,7 @@ def test_what_a_second_configuration_costs_is_said_and_the_first_one_is_free(ope
     _, study = opened
     assert ledger.cost(study, {"n_layers": 2}, images=2000) is None
     ledger.begin(study, 0, {"n_layers": 2}, ["a", "b"], images=2000)
-    ledger.finish(study, Judged([0.85, 0.85], 0.85))
+    ledger.finish(study, Examined([0.85, 0.85], 0.85))
     assert ledger.cost(study, {"n_layers": 2}, images=2000) is None
     # The larger of two standard normal variates is 0.5642 on average; the error is 0.798 points.
     cost = cost_sentence(ledger.cost(study, {"n_layers": 3}, images=2000))

@@ -138,6 +138,20 @@ def test_another_space_takes_what_lies_in_it(sweep_of):
         sweep_of(study="far", space=narrowed(["momentum=0.9799:0.98"]), taken_from="old")
 
 
+def test_of_what_lies_outside_of_the_searched_ranges_the_baseline_alone_is_taken(sweep_of):
+    old = sweep_of(study="old", trials=12, space=narrowed(["schedule=constant,cosine"])).get_trials()
+    space = narrowed(["components=6:20", "whitening=0:0.8", "schedule=cosine"])
+    trials = sweep_of(study="new", trials=12, space=space, taken_from="old").get_trials()
+
+    def searched(params):
+        within = params["components"] <= 20 and params["whitening"] <= 0.8
+        return within and params["schedule"] == "cosine"
+
+    fitting = [t.params for t in old if is_baseline(t) or searched(t.params)]
+    assert 1 < len(fitting) < 12
+    assert [t.params for t in trials if record.taken_from(t)] == fitting
+
+
 def test_a_longer_training_is_cut_where_its_rate_was_constant(sweep_of):
     space = narrowed(["schedule=constant"])
     old = sweep_of(study="old", epochs=4, space=space).get_trials()

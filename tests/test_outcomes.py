@@ -11,8 +11,8 @@ from test_data_split import dataset, raw, rows
 
 from fcnet.errors import UserError
 from studies.analysis.selection import corrected_score
-from studies.experiments.results import best_trial, scores_of, summarise
-from studies.record import Outcomes, read, trained
+from studies.experiments.results import scores_of, summarise
+from studies.record import Outcomes, best_trial, read, trained
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -272,6 +272,27 @@ def test_the_time_left_comes_from_the_pace_and_silence_is_noticed():
     assert later.silent == pytest.approx(3600, abs=60)
 
 
+def test_a_pause_is_no_work_however_it_began():
+    """Fifty trials of ten seconds, two days later three more and one that runs."""
+    study = make_study(0, asked=100)
+
+    def add(number, start, state=TrialState.COMPLETE, seconds=10.0, **options):
+        params, start = drawn(np.random.default_rng(number)), NOW + timedelta(seconds=start)
+        rest = {"accuracy": 0.8, "epochs": 20, "start": start, "seconds": seconds, **options}
+        study.add_trial(trial(number, params, state=state, **rest))
+
+    later = 2 * 24 * 3600.0
+    for i in range(50):
+        add(i, 10.0 * i)
+    add(50, 500.0, TrialState.FAIL, seconds=later - 500.0, reason=record.INTERRUPTED)  # told when it went on
+    for i in range(3):
+        add(51 + i, later + 10.0 * i)
+    add(54, later + 30.0, TrialState.RUNNING)
+    found = overview(study, now=NOW + timedelta(seconds=later + 35.0))
+    assert found.standing.seconds_left == pytest.approx(47 * 10)
+    assert found.rows[53].ended == pytest.approx(530.0)
+
+
 def test_every_command_on_the_page_is_understood(trained):
     for shown in (trained, overview(make_study(30, asked=50), now=NOW)):
         html = render(shown, replace(LIVE, options=" --study 'two words'"))

@@ -23,7 +23,8 @@ from studies.commands import watch
 from studies.execution.progress import Progress
 from studies.experiments.advising import advise
 from studies.experiments.overview import Watch
-from studies.experiments.results import best_trial, summarise
+from studies.experiments.results import summarise
+from studies.record import best_trial
 from studies.storage.database import connect
 from studies.views.confirm import print_confirmation
 from studies.views.progress import SweepDisplay
@@ -270,3 +271,8 @@ def test_what_is_advised_follows_from_what_was_done():
     assert "train the winner" not in told(make_study(60, confirmed=True, tested=True))
     broken = told(make_study(3, diverged=1.0, first=None))
     assert "No trial is complete yet.\nAll 3 trainings diverged: choose lower rates, as --range lea" in broken
+    mixed, early = make_study(3, diverged=1.0, first=None), {"reason": "pruned after epoch 2"}
+    mixed.add_trials([create_trial(state=TrialState.PRUNED, user_attrs=early) for _ in range(2)])
+    both = told(mixed)
+    assert "yet.\n3 trainings diverged: choose lower rates" in both
+    assert "The pruner ended 2 trainings early: go on with more --trials, or with --pruner none." in both

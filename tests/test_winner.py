@@ -41,7 +41,7 @@ def test_the_test_score_of_another_configuration_is_not_the_winners(world):
     study = world.study
     loser = study.get_trials()[1]
     ledger.begin(study, 1, loser.params, ["a", "b"], images=60)
-    ledger.finish(study, ledger.Judged([0.93, 0.97], 0.96))
+    ledger.finish(study, ledger.Examined([0.93, 0.97], 0.96))
     assert summarise(world.study).scores.trial == 4
     assert summarise(world.study).scores.test is None
     scores = scores_of_trial(study, 1)

@@ -15,9 +15,9 @@ from studies.analysis.advice import MIN_TRIALS, Edge, Outlook, edges, outlook
 from studies.analysis.axis import Axis
 from studies.execution.experiment import FINISHED
 from studies.experiments.plan import again
-from studies.experiments.results import best_trial, noise_of
+from studies.experiments.results import noise_of
 from studies.ranges import varied, within
-from studies.record import Kept
+from studies.record import Kept, best_trial
 from studies.space import axes, is_baseline, start
 
 MORE_TRIALS = 30
@@ -39,12 +39,15 @@ class Advice:
     importances : dict of str to float or None
         Share of the spread of scores per hyperparameter, the largest first; None with too few trials. It is
         no significance: on pure noise it is not zero either.
+    diverged : int
+        Trainings that diverged, which Optuna counts as pruned.
     """
 
     warnings: list[str]
     wider: list[str]
     outlook: str | None
     importances: dict[str, float] | None
+    diverged: int
 
 
 def advise(study: Study) -> Advice:
@@ -62,6 +65,7 @@ def advise(study: Study) -> Advice:
         wider=_wider(kept, trials, {edge.name: edge.wider for edge in found}) if found else [],
         outlook=None if noise is None else outlook_of(trials, noise).sentence(),
         importances=_importances(study, trials, varied(kept.facts.space)),
+        diverged=sum(map(record.diverged, trials)),
     )
 
 

@@ -17,8 +17,8 @@ from studies.execution.experiment import FINISHED
 from studies.execution.progress import Progress
 from studies.experiments.advising import Advice, advise
 from studies.experiments.marginal import MAX_POINTS, EffectsInfo, effects_info
-from studies.experiments.results import Summary, best_trial, summarise
-from studies.record import Kept
+from studies.experiments.results import Summary, summarise
+from studies.record import Kept, best_trial
 
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]
 
@@ -76,7 +76,7 @@ class Standing:
     silent : float or None
         Seconds without a sign where trials are running that should have ended: it was interrupted, perhaps.
     seconds_left : float or None
-        From the pace of the last trials.
+        From the pace of the last trials; pauses between them are no work.
     """
 
     finished: int
@@ -193,7 +193,8 @@ def standing(trials: Sequence[FrozenTrial], kept: Kept, *, now: datetime) -> Sta
         silent = quiet.total_seconds() if quiet > patience else None
     asked = None if kept.asked is None else kept.asked.trials
     if asked is not None and running and silent is None and len(ends) > 1:
-        pace = (ends[-1] - ends[0]).total_seconds() / (len(ends) - 1)
+        clock = _Clock(trials)
+        pace = (clock.at(ends[-1]) - clock.at(ends[0])) / (len(ends) - 1)
         seconds_left = pace * max(asked - len(done), 0)
     return Standing(len(done), asked, len(running), silent, seconds_left)
 
@@ -202,10 +203,10 @@ class _Clock:
     """Times since the first trial started, without those in which no trial was running."""
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
-        spans = sorted(
+        spans = sorted(  # an interrupted one may have been told days later, when the sweep went on
             (t.datetime_start, t.datetime_complete)
             for t in trials
-            if t.datetime_start and t.datetime_complete
+            if t.datetime_start and t.datetime_complete and record.reason(t) != record.INTERRUPTED
         )
         self._busy: list[list[datetime]] = []
         for start, end in spans:
@@ -233,7 +234,6 @@ def _row(trial: FrozenTrial, left: record.Trained | None, clock: _Clock) -> Row:
     if accuracy is not None and not isfinite(accuracy):
         accuracy = None
     state: Any = {TrialState.FAIL: "failed"}.get(trial.state, trial.state.name.lower())
-    why = record.reason(trial)
     if record.diverged(trial):
         state = "diverged"
     ended = trial.state.is_finished() and trial.datetime_start and trial.datetime_complete
@@ -245,7 +245,7 @@ def _row(trial: FrozenTrial, left: record.Trained | None, clock: _Clock) -> Row:
         seconds=left.seconds if left else None,
         ended=clock.at(trial.datetime_complete) if ended and trial.datetime_complete else None,
         seed=record.wish(trial).seed,
-        reason="" if trial.state == TrialState.COMPLETE else why,
+        reason="" if trial.state == TrialState.COMPLETE else record.reason(trial),
         params=trial.params or trial.system_attrs.get("fixed_params", {}),
     )
 

@@ -13,7 +13,7 @@ from fcnet.metrics import Metric
 from studies import record
 from studies.analysis.scores import Score, measured_score, noise_floor, proportion_interval
 from studies.experiments.corrected import corrected_of
-from studies.record import Confirmation, Kept
+from studies.record import Confirmation, Kept, best_trial
 from studies.space import is_baseline
 
 
@@ -149,12 +149,6 @@ def summarise(study: Study) -> Summary:
         scores=None if winner is None else scores_of(winner, trials, kept),
         metric=kept.facts.metric,
     )
-
-
-def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    """Return the complete trial with the highest value, the earliest of equals; None without any."""
-    complete = (trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None)
-    return max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
 
 
 def require_search(study: Study) -> Kept:

@@ -45,22 +45,19 @@ class Search(Experiment[Study]):
         if plan.sampler != "grid":  # which holds its own points only
             self._points.append(start(self.searched))
         self.grid = grid(self.searched) if plan.sampler == "grid" else None
-        self.taken = take(plan.taken_from, plan.url, facts, self.space) if plan.taken_from else None
+        points = math.inf if self.grid is None else math.prod(map(len, self.grid.values()))
+        first = len(self._points) + (self._baseline is not None)
+        self.most = int(min(plan.trials, points + first))
+        """Most trials that the study may hold in the end: a grid has so many points."""
+        origin = plan.taken_from
+        self.taken = take(origin, plan.url, facts, self.space, self.searched) if origin else None
         self.plan, self.seed, self.timeout = plan, plan.seed, plan.timeout
         self.may_prune = plan.pruner != "none"
         self._study: Study | None = None
 
-    @property
-    def most(self) -> int:
-        """Most trials that the sweep may hold in the end: a grid has so many points, and the first trials."""
-        if self.grid is None:
-            return self.plan.trials
-        first = len(self._points) + (self._baseline is not None)
-        return min(self.plan.trials, math.prod(map(len, self.grid.values())) + first)
-
     def notices(self) -> list[str]:
         """Say how the ranges were fitted to the data, what a grid holds, and what was taken over."""
-        fitted = fitting(self.plan.space, self.searched, *self.dataset.images.shape)
+        ranges = fitting(self.plan.space, self.searched, *self.dataset.images.shape)
         taken = None if self.taken is None else self.taken.sentence
         alone = None
         if self._baseline is None and self.plan.sampler != "grid":
@@ -68,7 +65,7 @@ class Search(Experiment[Study]):
         few = None
         if self.most < self.plan.trials:
             few = f"The sweep will end with {counted(self.most, 'trial')}: the grid has no more points."
-        return [sentence for sentence in (fitted, alone, few, taken) if sentence is not None]
+        return [sentence for sentence in (ranges, alone, few, taken) if sentence is not None]
 
     def prepare(self, study: Study) -> None:
         """Set sampler and pruner; a resumed sweep must not be proposed the same parameters again."""
@@ -105,6 +102,10 @@ class Search(Experiment[Study]):
     def total(self, trials: Sequence[FrozenTrial]) -> int:
         """Return the plan's number."""
         return self.plan.trials
+
+    def expected(self, trials: Sequence[FrozenTrial]) -> int:
+        """Return the plan's number, or what a grid holds."""
+        return self.most
 
     def enough(self, trials: Sequence[FrozenTrial]) -> str | None:
         """Tell whether a grid is exhausted, or whether further trials promise less than the noise."""

@@ -12,7 +12,7 @@ from fcnet.errors import UserError
 from studies import record
 from studies.execution.experiment import FINISHED
 from studies.record import OPENINGS, Facts, Kept, Opening
-from studies.space import Space
+from studies.space import Space, holds, is_baseline
 from studies.storage.database import connect
 from studies.storage.errors import redact
 from studies.storage.study import load_study
@@ -46,11 +46,11 @@ class Taken:
             record.write(study, OPENINGS, self.openings)
 
 
-def take(origin: str, url: str, facts: Facts, space: Space) -> Taken:
+def take(origin: str, url: str, facts: Facts, space: Space, searched: Space) -> Taken:
     """Read the finished trials of another study whose values are those that a new study would find.
 
-    They are: of the same data, protocol and number of epochs, within the ranges. A training for more epochs
-    is cut, where its learning rate was constant; a falling one fell otherwise.
+    They are: of the same data, protocol and number of epochs, the baseline or within the searched ranges. A
+    training for more epochs is cut, where its learning rate was constant; a falling one fell otherwise.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ def take(origin: str, url: str, facts: Facts, space: Space) -> Taken:
         ``[URL#]STUDY``.
     url : str
         Address of the new study's database, and of the other one where `origin` names none.
-    facts, space
-        Of the new study.
+    facts, space, searched
+        Of the new study: its distributions have room for the baseline besides what is searched.
 
     Raises
     ------
@@ -75,7 +75,8 @@ def take(origin: str, url: str, facts: Facts, space: Space) -> Taken:
             raise UserError(f"nothing can be taken over from the study {name!r}: {why}; leave out --from")
         finished = [t for t in study.get_trials(deepcopy=False) if t.state in FINISHED]
     where = f"{redact(address)}#{name}"
-    found = [trial for each in finished if (trial := _fitted(each, where, kept, facts, space)) is not None]
+    fitted = (_fitted(each, where, kept, facts, space=space, searched=searched) for each in finished)
+    found = [trial for trial in fitted if trial is not None]
     if not found:
         reason = "it has no finished trial"
         if finished and kept.facts.epochs > facts.epochs:
@@ -103,14 +104,17 @@ def _otherwise(kept: Kept, facts: Facts) -> str | None:
     return None
 
 
-def _fitted(trial: FrozenTrial, where: str, kept: Kept, facts: Facts, space: Space) -> FrozenTrial | None:
+def _fitted(
+    trial: FrozenTrial, where: str, kept: Kept, facts: Facts, *, space: Space, searched: Space
+) -> FrozenTrial | None:
     """Return a trial as it would have been in the new study; None if it could not have been."""
     left, h = record.trained(trial), record.configuration(trial)
     limits: Any = space.get("components")
     if h.components is None and limits is not None:
         h = replace(h, components=limits.high)  # all that there are
     params = {name: value for name, value in asdict(h).items() if name in space}
-    if left is None or not all(d._contains(d.to_internal_repr(params[name])) for name, d in space.items()):
+    within = space if is_baseline(trial) else searched
+    if left is None or not all(holds(d, params[name]) for name, d in within.items()):
         return None
     values = [trial.intermediate_values[epoch.epoch] for epoch in left.epochs]
     state, value, why = trial.state, trial.value, record.reason(trial)
