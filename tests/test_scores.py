@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from fcnet.data.holdout import holdout_rows
+from fcnet.scores import weights
 from studies.analysis.outcomes import Outcomes
 from studies.analysis.scores import (
     confirmed_score,
@@ -83,6 +85,27 @@ def test_the_interval_of_a_confirmed_score_is_students_where_nothing_is_known_of
     assert score.n == 4
     once = confirmed_score(accuracies, 1)
     assert (once.mean, once.low, once.high, once.n) == (pytest.approx(0.85), None, None, 1)
+
+
+@pytest.mark.parametrize(("counts", "shares"), [((900, 100), (0.9, 0.9)), ((300, 200, 40), (0.95, 0.8, 0.6))])
+def test_that_one_class_counts_more_than_another_is_no_noise(counts, shares):
+    rng, scores = np.random.default_rng(4), []
+    labels = np.repeat(np.arange(len(counts)), counts)
+    for _ in range(200):
+        masks, images = [], []
+        for fold in range(5):
+            judged = np.flatnonzero(holdout_rows(labels, seed=3, fold=fold))
+            right = rng.random(len(judged)) < np.take(shares, labels[judged])
+            masks.append(right * weights("balanced_accuracy", labels[judged]))
+            images.append(judged)
+        outcomes = Outcomes.of([masks], images)
+        scores.append(confirmed_score(outcomes, 0, labels=labels[outcomes.image]))
+        assert scores[-1].mean == pytest.approx(np.concatenate(masks).mean())
+    spread = np.std([score.mean for score in scores])
+    half = np.mean([score.high - score.low for score in scores]) / 2
+    held = [score.low <= np.mean(shares) <= score.high for score in scores]
+    assert 0.93 < np.mean(held) <= 0.99
+    assert half < 1.6 * 1.96 * spread  # Student's of five trainings is as wide
 
 
 @pytest.mark.parametrize("n", [2, 20, 100, 1000])

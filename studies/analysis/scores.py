@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 import scipy  # loads a part when it is used
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from studies.analysis.outcomes import Evidence, Outcomes
 
@@ -191,18 +191,47 @@ def _distance(n: int) -> float:
     return high
 
 
-def confirmed_score(outcomes: Outcomes, candidate: int) -> Score:
+def confirmed_score(
+    outcomes: Outcomes, candidate: int, *, labels: NDArray[np.integer] | None = None
+) -> Score:
     """Mean of a candidate over its trainings, with an interval about fresh images and fresh trainings.
 
     See `studies.analysis.outcomes.Evidence`.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+    candidate : int
+    labels : ndarray of int, shape (n,), optional
+        Class of each judged image, where the score is a mean over classes of the share that was right.
     """
     row = outcomes.right[candidate]
     there = np.isfinite(row)
-    n = len(np.unique(outcomes.training[there]))
+    right, training, image = row[there], outcomes.training[there], outcomes.image[there]
+    n = len(np.unique(training))
     if n < 2:
-        return _score(float(row[there].mean(dtype=np.float64)), n, None)
-    e = Evidence.of(row[there], outcomes.training[there], outcomes.image[there])
+        return _score(float(right.mean(dtype=np.float64)), n, None)
+    if labels is not None:
+        right = _within_classes(right, training, labels[there])
+    e = Evidence.of(right, training, image)
     return _score(e.mean, n, float(scipy.special.stdtrit(e.degrees, 0.975)) * e.error)
+
+
+def _within_classes(
+    counted: NDArray[np.float32], training: NDArray[np.intp], labels: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    """Return what judged images count about the mean of all, each less what its class is expected to.
+
+    How many images each class has is given, and how much one of them counts: only which of them are right is
+    chance (the stratified mean: Cochran, 1977, "Sampling Techniques", ch. 5).
+    """
+    table = np.zeros((training.max() + 1, labels.max() + 1))
+    np.add.at(table, (training, labels), 1.0)
+    whole = table.sum(axis=1) / np.maximum(1, np.count_nonzero(table, axis=1))  # what a class counts
+    weight = whole[training] / table[training, labels]
+    shares = np.bincount(labels, counted) / np.maximum(np.bincount(labels, weight), 1.0)
+    around: NDArray[np.float32] = counted - weight * shares[labels] + counted.mean(dtype=np.float64)
+    return around
 
 
 def measured_score(values: ArrayLike, *, images: int, noise: float | None) -> Score:

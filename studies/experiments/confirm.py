@@ -235,7 +235,8 @@ class Confirm(Experiment[Confirmation]):
         self, outcomes: Outcomes, i: int, cost: float, n_diverged: int, *, is_baseline: bool
     ) -> Candidate:
         values = [float(value) for value in outcomes.accuracies()[i] if np.isfinite(value)]
-        score = confirmed_score(outcomes, i) if values else Score(0.0, None, None, 0)
+        labels = None if self.facts.metric == "accuracy" else self.dataset.labels[outcomes.image]
+        score = confirmed_score(outcomes, i, labels=labels) if values else Score(0.0, None, None, 0)
         trial = self.chosen[i]
         return Candidate(
             trial=trial.number,
