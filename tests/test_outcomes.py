@@ -106,6 +106,11 @@ def test_hopeless_trials_add_nothing_to_what_is_taken_off() -> None:
     assert np.mean(beside) == pytest.approx(np.mean(alone), abs=0.003)
 
 
+def test_a_corrected_score_of_few_images_that_are_all_right_is_not_certain() -> None:
+    score = corrected_score(np.ones((20, 30), dtype=np.bool_))
+    assert (score.mean, score.low, score.high, score.n) == (1.0, pytest.approx(0.8865, abs=1e-4), 1.0, 20)
+
+
 def test_a_corrected_score_stays_a_share_where_few_images_are_all_right() -> None:
     rng = np.random.default_rng(0)
     for seed in range(20):

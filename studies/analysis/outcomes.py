@@ -78,6 +78,11 @@ class Outcomes:
         """Number of trainings of a candidate that was always trained."""
         return int(self.training[-1]) + 1 if self.training.size else 0
 
+    @property
+    def images_known(self) -> bool:
+        """Whether single images were judged: with `of_accuracies` nothing is known of them."""
+        return len(self.image) > self.trainings
+
     def accuracies(self) -> Array:
         """Return the mean of each training, shape (n_candidates, n_trainings), NaN where there is none."""
         counts = np.bincount(self.training, minlength=self.trainings)
@@ -219,19 +224,15 @@ def _common(outcomes: Outcomes, pairs: Sequence[tuple[int, int]]) -> tuple[list[
     residual = rows - rows.mean(axis=1, keepdims=True) - rows.mean(axis=0) + rows.mean()
     freedom = (k - 1) * (n - 1)
     spread = 2.0 * float((residual**2).sum()) / freedom / n
-    if not _images_known(outcomes):
+    if not outcomes.images_known:
         return found, [spread] * len(found), freedom
     usual = float(np.mean([e.single for e in found]))  # what images add differs from pair to pair
     return found, [max(0.0, spread + e.single - usual) for e in found], freedom
 
 
-def _images_known(outcomes: Outcomes) -> bool:
-    return len(outcomes.image) > outcomes.trainings
-
-
 def _spread(outcomes: Outcomes, e: Evidence, by_training: float, freedom: int) -> Evidence:
     """Return the evidence with another part of the trainings, which is all there is if no image is known."""
-    if _images_known(outcomes):
+    if outcomes.images_known:
         return replace(e, by_training=by_training, freedom=freedom)
     return replace(e, by_image=by_training, by_training=by_training, single=by_training, freedom=freedom)
 
