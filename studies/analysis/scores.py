@@ -14,6 +14,9 @@ from studies.analysis.outcomes import Evidence, Outcomes
 Z95 = NormalDist().inv_cdf(0.975)
 """Half of a 95 % interval, in standard errors."""
 
+NO_NOISE = 1e-9
+"""A noise up to this is rounding of few trainings that all agree, and not measured."""
+
 
 @dataclass(frozen=True)
 class Summary:
