@@ -18,6 +18,9 @@ LASTING = 0.1
 """Share of the disagreement of two configurations about an image that stays when both are trained again:
 what is taken where no image was judged twice. `benchmarks.calibration` measures 0.02 to 0.09."""
 
+FOLDS = 5
+"""So many trainings judge every image once, see `fcnet.data.holdout`; further ones judge them again."""
+
 
 PRIOR = 4
 """As many degrees of freedom has what all candidates show of the noise of trainings, beside a pair's own."""
@@ -166,14 +169,18 @@ class Evidence:
     def after(self, trainings: NDArray[np.float64]) -> Array:
         """Return the variance that the mean would have after so many trainings in all.
 
-        More of them judge the same images again, so ``var(u) / m`` stays.
+        Each of the first `FOLDS` judges images of its own; more of them judge the same images again, so
+        ``var(u) / m`` stays.
         """
+        folds = FOLDS
         if self.judged < 1.5:
-            stays = LASTING * self.single
+            folds = min(self.trainings, FOLDS)
+            stays = LASTING * self.single * self.trainings / folds
         else:
             stays = (self.by_image - self.single) * self.judged / (self.judged - 1)
         stays = min(max(stays, 0.0), self.variance)
-        variances: Array = stays + (self.variance - stays) * self.trainings / trainings
+        more_images = np.clip(trainings, folds, FOLDS) / folds
+        variances: Array = stays / more_images + (self.variance - stays) * self.trainings / trainings
         return variances
 
 
