@@ -96,11 +96,11 @@ def confirmed(found: Outcomes, looks: list[int], margin: float) -> list[Verdict 
     for look, trainings in enumerate(looks, start=1):
         while n < trainings and not (n >= 2 and racing.sum() <= 1 < len(right)):
             n += 1
-            seen = Outcomes(right, found.training, found.image).first(n)
+            seen = _first(found, right, n)
             racing &= still_in_the_race(seen, looks=2 * max(1, n * (n - 1)))
             right[np.ix_(~racing, found.training >= n)] = np.nan
             until = np.where(~racing & (until > n), n, until)
-        seen = Outcomes(right, found.training, found.image).first(n)
+        seen = _first(found, right, n)
         diverged = [
             int(np.isnan(row[found.training < min(n, stop)]).any())
             for row, stop in zip(found.right, until, strict=True)
@@ -110,6 +110,12 @@ def confirmed(found: Outcomes, looks: list[int], margin: float) -> list[Verdict 
         except ValueError:
             verdicts.append(None)
     return verdicts
+
+
+def _first(found: Outcomes, right: NDArray[np.float32], trainings: int) -> Outcomes:
+    """Return what was known of `right` after so many trainings."""
+    kept = found.training < trainings
+    return Outcomes(right[:, kept], found.training[kept], found.image[kept])
 
 
 class Report:

@@ -91,11 +91,6 @@ class Outcomes:
         counts = np.bincount(self.training, minlength=self.trainings)
         return np.array([np.bincount(self.training, row, self.trainings) / counts for row in self.right])
 
-    def first(self, trainings: int) -> "Outcomes":
-        """Return what was known after so many trainings."""
-        kept = self.training < trainings
-        return Outcomes(self.right[:, kept], self.training[kept], self.image[kept])
-
 
 @dataclass(frozen=True)
 class Evidence:
