@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sqlite3
 
 import pytest
 from conftest import write_images
@@ -153,6 +154,16 @@ def test_repeats_in_both_searches_give_a_verdict_without_a_confirmation(address)
     )
     assert "corrected for the picking, judged by the same images" in sure
     assert (judged.ground, judged.more) == ("corrected", (0, 1))
+    lost = [trial for trial in studies[0].get_trials() if trial.number != judged.trials[0]][:2]
+    records = [json.dumps({**trial.system_attrs["record"], "outcomes": None}) for trial in lost]
+    with contextlib.closing(sqlite3.connect(address.removeprefix("sqlite:///"))) as database, database:
+        forget = "UPDATE trial_system_attributes SET value_json = ? WHERE key = 'record' AND trial_id = ?"
+        ids = [trial._trial_id for trial in lost]
+        database.executemany(forget, list(zip(records, ids, strict=True)))
+    studies[0] = open_study(address, "flat-4")
+    assert said(*studies)[0] == (
+        "No verdict: of too many trials of flat-4 it is not known which images they got right."
+    )
 
 
 def test_without_a_common_ground_there_is_no_verdict(address):

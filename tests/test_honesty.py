@@ -289,6 +289,22 @@ def test_until_flat_ends_a_flat_sweep_on_repeats(url, images):
     assert len({t.user_attrs["seed"] for t in trials}) == len(trials)
 
 
+def test_until_flat_repeats_the_best_where_the_first_one_learns_nothing(url, images):
+    first = {}
+
+    def accuracy(job):
+        return 0.5 if first.setdefault("h", job.hyperparameters) == job.hyperparameters else STEADY(job)
+
+    study, said = run(url, images, Scripted(accuracy), trials=90, until_flat=True, pruner="none")
+    trials = study.get_trials()
+    assert 20 <= len(trials) < 90
+    assert "The sweep ended early: it has flattened out" in said
+    repeats = [trials[trial.user_attrs["repeat"]] for trial in trials if "repeat" in trial.user_attrs]
+    assert len(repeats) == 2 * REPEATS
+    assert {trial.number for trial in repeats[:REPEATS]} == {0}
+    assert len({trial.number for trial in repeats[REPEATS:]} - {0}) == 1
+
+
 def test_until_flat_goes_on_to_the_budget_while_more_trials_pay(url, images):
     seen = {}
 

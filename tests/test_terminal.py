@@ -17,7 +17,7 @@ from made import NOW, make_study, more_trials
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
-from studies.analysis.advice import Repeated, repeated
+from studies.analysis.advice import SameScore, same_score
 from studies.commands import main as program
 from studies.commands import watch
 from studies.execution.progress import Progress
@@ -113,9 +113,9 @@ def test_the_live_line_shows_the_best_so_far_as_bars_within_its_width():
 
 
 def test_the_same_score_again_and_again_is_warned_of_once():
-    assert repeated([0.5] * 9) is None
-    assert repeated([0.8, 0.5, 0.5, 0.5, 0.6, 0.5, 0.5, 0.5, 0.7, 0.5]) == Repeated(0.5, 7, 10)
-    assert repeated([0.8 + i / 100 for i in range(10)]) is None
+    assert same_score([0.5] * 9) is None
+    assert same_score([0.8, 0.5, 0.5, 0.5, 0.6, 0.5, 0.5, 0.5, 0.7, 0.5]) == SameScore(0.5, 7, 10)
+    assert same_score([0.8 + i / 100 for i in range(10)]) is None
     trial = make_study(1).get_trials()[0]
     console = Console(file=io.StringIO(), width=200)
     with SweepDisplay(console) as display:

@@ -107,6 +107,19 @@ def test_repeats_within_a_sweep_measure_noise_too(world):
     assert noise_of(study.get_trials()) == pytest.approx(0.02 / 2**0.5)
 
 
+def test_repeats_that_all_agree_measure_nothing(world):
+    study = world.study
+    first = study.get_trials()[0]
+    for _ in range(4):
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=first.params, distributions=first.distributions, value=first.value
+            )
+        )
+    assert noise_of(study.get_trials()) is None
+    assert "has not been measured" in noise_sentence(summarise(study).noise, 9)
+
+
 def test_the_commands_confirm_best_and_train_agree(sweep, images, tmp_path, monkeypatch, capsys):
     sweep("--trials", 3, "--data", images, "--epochs", 2, "--workers", 1, "--pruner", "none")
     out = sweep("confirm", "--top", 2, "--seeds", 2, "--workers", 2, "--format", "json")

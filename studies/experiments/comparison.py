@@ -170,7 +170,7 @@ def _judge_searched(
     studies: Sequence[Study], sides: tuple[Side, Side], numbers: Pair, found: float
 ) -> Comparable:
     """Compare the best trials by their scores in the search, corrected for the picking."""
-    searched, unmeasured = [], []
+    searched, unmeasured, unknown = [], [], []
     both = [study.get_trials(deepcopy=False) for study in studies]
     best = [trials[number] for trials, number in zip(both, numbers, strict=True)]
     if division(best[0]) is None or division(best[0]) != division(best[1]):
@@ -182,10 +182,15 @@ def _judge_searched(
     for side, trials, trial in zip(sides, both, best, strict=True):
         judged = judged_alike(trial, trials)
         noise = noise_of_repeats(judged)
-        if noise is None:
+        if not judged:
+            unknown.append(side.name)
+        elif noise is None:
             unmeasured.append(side.name)
         else:
             searched.append(Searched(np.array([mask for _, mask in judged]), noise))
+    if unknown:
+        why = f"of too many trials of {' and '.join(unknown)} it is not known which images they got right"
+        return Judged(numbers, found=found, why=why, more=(0, 1))
     if unmeasured:
         why = f"how much a training varies has not been measured in {' and '.join(unmeasured)}"
         return Comparable(numbers, found=found, why=why, more=(0, 1))

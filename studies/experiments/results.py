@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from fcnet.errors import UserError
 from fcnet.metrics import Metric
 from studies import record
-from studies.analysis.scores import Score, measured_score, noise_floor, proportion_interval
+from studies.analysis.scores import NO_NOISE, Score, measured_score, noise_floor, proportion_interval
 from studies.experiments.corrected import corrected_of
 from studies.record import Confirmation, Kept, best_trial
 from studies.space import is_baseline
@@ -237,7 +237,7 @@ def winner_of(study: Study) -> tuple[FrozenTrial, str]:
 
 
 def noise_of(trials: Sequence[FrozenTrial], confirmation: Confirmation | None = None) -> float | None:
-    """Standard deviation of a single training, measured from repeats; None where there are none.
+    """Standard deviation of a single training, measured from repeats; None where none differ.
 
     A confirmation has it; else it comes from complete trials that share their parameters.
     """
@@ -247,7 +247,8 @@ def noise_of(trials: Sequence[FrozenTrial], confirmation: Confirmation | None = 
     for trial in trials:
         if trial.state == TrialState.COMPLETE and trial.value is not None:
             groups.setdefault(tuple(sorted(trial.params.items())), []).append(trial.value)
-    return noise_floor(list(groups.values()))
+    noise = noise_floor(list(groups.values()))
+    return noise if noise is not None and noise > NO_NOISE else None
 
 
 def scores_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept: Kept) -> Scores:

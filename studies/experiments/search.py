@@ -13,7 +13,7 @@ from studies.execution.experiment import Experiment, Wanted
 from studies.experiments.advising import outlook_of
 from studies.experiments.data import facts_of, load_data
 from studies.experiments.plan import Plan
-from studies.experiments.results import noise_of
+from studies.experiments.results import best_trial, noise_of
 from studies.experiments.taking import take
 from studies.ranges import at, fitting, point
 from studies.record import ASKED, Asked, Source, Wish
@@ -83,10 +83,15 @@ class Search(Experiment[Study]):
             return wanted
         if not self.plan.until_flat or noise_of(trials, self._confirmation()) is not None:
             return []
-        first = next((t for t in trials if t.state == TrialState.COMPLETE), None)
-        if first is None or any(record.wish(t).repeat is not None for t in trials):
+        repeats = [trial for trial in trials if record.wish(trial).repeat is not None]
+        repeated = {record.wish(trial).repeat for trial in repeats}
+        if len(repeated) > 1 or not all(trial.state.is_finished() for trial in repeats):
             return []
-        return [Wanted(record.configuration(first), Wish(repeat=first.number))] * REPEATS
+        first = next((t for t in trials if t.state == TrialState.COMPLETE), None)
+        trial = best_trial(trials) if repeats else first  # the first may learn nothing, and vary by nothing
+        if trial is None or trial.number in repeated:
+            return []
+        return [Wanted(record.configuration(trial), Wish(repeat=trial.number))] * REPEATS
 
     def _first(self, trials: Sequence[FrozenTrial]) -> list[Wanted]:
         if self._points:  # until all of them were seen: this is asked before every trial
