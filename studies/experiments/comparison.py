@@ -190,7 +190,7 @@ def _judge_searched(
             searched.append(Searched(np.array([mask for _, mask in judged]), noise))
     if unknown:
         why = f"of too many trials of {' and '.join(unknown)} it is not known which images they got right"
-        return Judged(numbers, found=found, why=why, more=(0, 1))
+        return Comparable(numbers, found=found, why=why, more=(0, 1))
     if unmeasured:
         why = f"how much a training varies has not been measured in {' and '.join(unmeasured)}"
         return Comparable(numbers, found=found, why=why, more=(0, 1))

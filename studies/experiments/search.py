@@ -13,10 +13,10 @@ from studies.execution.experiment import Experiment, Wanted
 from studies.experiments.advising import outlook_of
 from studies.experiments.data import facts_of, load_data
 from studies.experiments.plan import Plan
-from studies.experiments.results import best_trial, noise_of
+from studies.experiments.results import noise_of
 from studies.experiments.taking import take
 from studies.ranges import at, fitting, point
-from studies.record import ASKED, Asked, Source, Wish
+from studies.record import ASKED, Asked, Source, Wish, best_trial
 from studies.samplers import is_exhausted, make_pruner, make_sampler
 from studies.space import around, baseline, fitted, grid, is_baseline, start
 from studies.storage.database import parse
