@@ -127,6 +127,18 @@ def test_trials_of_another_study_count_and_are_taken_once(sweep_of):
     assert studies.reproduce(new, 1, backend=InProcess()).identical
 
 
+def test_no_training_counts_twice_however_it_comes_back(sweep_of):
+    old = sweep_of(study="old")
+    sweep_of(study="new", trials=6, taken_from="old")
+    back = sweep_of(study="old", trials=7, taken_from="new").get_trials()
+    trainings = [(record.configuration(t), record.wish(t).seed) for t in back]
+    assert len(set(trainings)) == len(trainings) == 7
+    assert [t.number for t in back if record.taken_from(t)] == [4, 5]  # what new has trained itself
+    assert studies.summarise(old).noise is None
+    with pytest.raises(UserError, match="the study 'old' has its own trials already: leave out --from"):
+        sweep_of(study="old", trials=9, taken_from="old")
+
+
 def test_another_space_takes_what_lies_in_it(sweep_of):
     momenta = [t.params["momentum"] for t in sweep_of(study="old", trials=8).get_trials()]
     space = narrowed(["momentum=0:0.5"])

@@ -14,7 +14,7 @@ from studies.experiments.advising import outlook_of
 from studies.experiments.data import facts_of, load_data
 from studies.experiments.plan import Plan
 from studies.experiments.results import noise_of
-from studies.experiments.taking import take
+from studies.experiments.taking import Taken, take
 from studies.ranges import at, fitting, point
 from studies.record import ASKED, Asked, Source, Wish, best_trial
 from studies.samplers import is_exhausted, make_pruner, make_sampler
@@ -49,8 +49,11 @@ class Search(Experiment[Study]):
         first = len(self._points) + (self._baseline is not None)
         self.most = int(min(plan.trials, points + first))
         """Most trials that the study may hold in the end: a grid has so many points."""
-        origin = plan.taken_from
-        self.taken = take(origin, plan.url, facts, self.space, self.searched) if origin else None
+        self.taken: Taken | None = None
+        if plan.taken_from is not None:
+            self.taken = take(
+                plan.taken_from, plan.url, plan.study, facts, space=self.space, searched=self.searched
+            )
         self.plan, self.seed, self.timeout = plan, plan.seed, plan.timeout
         self.may_prune = plan.pruner != "none"
         self._study: Study | None = None

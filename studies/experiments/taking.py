@@ -1,6 +1,7 @@
 """Finished trials of another study on the same data, taken over into a new one."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -9,11 +10,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.errors import UserError
+from fcnet.hyperparameters import Hyperparameters
 from studies import record
 from studies.execution.experiment import FINISHED
 from studies.record import OPENINGS, Facts, Kept, Opening
 from studies.space import Space, holds, is_baseline
-from studies.storage.database import connect
+from studies.storage.database import connect, parse
 from studies.storage.errors import redact
 from studies.storage.study import load_study
 
@@ -36,17 +38,27 @@ class Taken:
     openings: list[Opening]
     sentence: str
 
+    def further(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Return those that are not among `trials`: the same seed makes the same training of them.
+
+        A copy that came back by another study would pass for a repeat, and for a training without noise.
+        """
+        held = {_training(trial) for trial in trials if trial.state in FINISHED}
+        return [trial for trial in self.trials if _training(trial) not in held]
+
     def give(self, study: Study) -> None:
         """Add the trials that a study does not have yet; call it with the right to run trainings."""
-        there = {record.taken_from(trial) for trial in study.get_trials(deepcopy=False)}
-        for trial in self.trials:
-            if record.taken_from(trial) not in there:
-                study.add_trial(trial)
+        for trial in self.further(study.get_trials(deepcopy=False)):
+            study.add_trial(trial)
         if self.openings and not record.read(study).openings:
             record.write(study, OPENINGS, self.openings)
 
 
-def take(origin: str, url: str, facts: Facts, space: Space, searched: Space) -> Taken:
+def _training(trial: FrozenTrial) -> tuple[Hyperparameters, int | None]:
+    return record.configuration(trial), record.wish(trial).seed
+
+
+def take(origin: str, url: str, study_name: str, facts: Facts, *, space: Space, searched: Space) -> Taken:
     """Read the finished trials of another study whose values are those that a new study would find.
 
     They are: of the same data, protocol and number of epochs, the baseline or within the searched ranges. A
@@ -58,7 +70,7 @@ def take(origin: str, url: str, facts: Facts, space: Space, searched: Space) -> 
         ``[URL#]STUDY``.
     url : str
         Address of the new study's database, and of the other one where `origin` names none.
-    facts, space, searched
+    study_name, facts, space, searched
         Of the new study: its distributions have room for the baseline besides what is searched.
 
     Raises
@@ -68,6 +80,8 @@ def take(origin: str, url: str, facts: Facts, space: Space, searched: Space) -> 
     """
     address, _, name = origin.rpartition("#")
     address = address or url
+    if (parse(address), name) == (parse(url), study_name):
+        raise UserError(f"the study {name!r} has its own trials already: leave out --from")
     with contextlib.closing(connect(address, create=False)) as storage:
         study = load_study(storage, name)
         kept = record.read(study)
