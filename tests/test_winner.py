@@ -17,7 +17,7 @@ from studies.experiments import ledger
 from studies.experiments.plan import Plan
 from studies.experiments.results import noise_of, scores_of_trial, summarise, winner_of
 from studies.ranges import narrowed
-from studies.views.sentences import flattery_sentence, noise_sentence, noise_told, score_rows
+from studies.views.sentences import flattery_sentence, noise_sentence, noise_told, remarks, score_rows
 
 
 def test_without_a_confirmation_the_best_is_said_to_be_unconfirmed(world):
@@ -43,7 +43,9 @@ def test_the_test_score_of_another_configuration_is_not_the_winners(world):
     ledger.begin(study, 1, loser.params, ["a", "b"], images=60)
     ledger.finish(study, ledger.Examined([0.93, 0.97], 0.96))
     assert summarise(world.study).scores.trial == 4
-    assert summarise(world.study).scores.test is None
+    other = summarise(world.study)
+    assert other.scores.test is None
+    assert "The test set of this study was opened 1 time, for others." in remarks(other)
     scores = scores_of_trial(study, 1)
     assert scores.test.mean == pytest.approx(0.95)
     assert (scores.ensemble.mean, scores.ensemble.n) == (0.96, 2)

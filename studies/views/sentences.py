@@ -122,7 +122,12 @@ def remarks(summary: Summary) -> list[str]:
             f"A {metric_words(summary.metric)} is not corrected for the picking, which would need the class"
             f" of each row: a confirmation tells luck from merit."
         )
-    found = (flattery_sentence(scores), uncorrected, noise_told(summary))
+    opened = None
+    if summary.test_openings and scores.test is None:
+        opened = (
+            f"The test set of this study was opened {counted(summary.test_openings, 'time')}, for others."
+        )
+    found = (flattery_sentence(scores), uncorrected, opened, noise_told(summary))
     return [sentence for sentence in found if sentence]
 
 
