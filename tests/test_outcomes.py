@@ -125,6 +125,12 @@ def test_a_corrected_score_of_few_images_that_are_all_right_is_not_certain() -> 
     assert (score.mean, score.low, score.high, score.n) == (1.0, pytest.approx(0.8865, abs=1e-4), 1.0, 20)
 
 
+def test_the_picking_flatters_and_never_lowers() -> None:
+    for seed in range(20):
+        right = np.random.default_rng(seed).random((3, 40)) < np.array([[0.5], [0.6], [0.9]])
+        assert corrected_score(right, seed=seed).mean <= right.mean(axis=1).max()
+
+
 def test_a_corrected_score_stays_a_share_where_few_images_are_all_right() -> None:
     rng = np.random.default_rng(0)
     for seed in range(20):

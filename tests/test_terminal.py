@@ -90,6 +90,7 @@ def test_the_time_left_is_known_from_the_epochs_before_the_first_trial_has_ended
     early = progress([], epochs=(10, 2000))
     assert early.seconds_left == pytest.approx(60 / 10 * 1990)
     assert progress([], epochs=(0, 2000)).seconds_left is None
+    assert replace(early, finished=100, total=100, epochs=(2000, 2000)).seconds_left is None  # all is done
     resumed = progress([], begun=50, epochs=(1010, 2000))  # 50 of 20 epochs were there before
     assert resumed.seconds_left == pytest.approx(60 / 10 * 990)
 

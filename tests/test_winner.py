@@ -89,6 +89,7 @@ def test_noise_is_measured_never_assumed(world):
     assert 0.002 < noise < 0.007
     assert f"varies by {100 * noise:.2f} points" in noise_sentence(noise, 5)
     assert "has not been measured" not in noise_sentence(noise, 5)
+    assert noise_sentence(0.4, 5).endswith("of 5 trials, any may well be equal to the best.")
 
 
 def test_a_confirmation_without_noise_is_no_reason_to_confirm(world):

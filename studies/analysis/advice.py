@@ -223,5 +223,5 @@ def outlook(values: Sequence[float], noise: float, *, horizon: int = HORIZON) ->
         return Outlook(True, 0.0, noise, horizon, len(complete))
     real = max(0.0, 1.0 - (noise / spread) ** 2)
     best = float(np.nanmax(scores) - middle) / spread + float(at_middle)
-    gain = real * spread * _expected_maximum(horizon, above=best)
+    gain = min(real * spread * _expected_maximum(horizon, above=best), 1.0 - float(np.nanmax(scores)))
     return Outlook(gain < noise, gain, noise, horizon, len(complete))

@@ -96,5 +96,6 @@ def corrected_score(right: NDArray[np.bool_], *, noise: float = 0.0, seed: int =
     nearer = middle + (scores - middle) * np.sqrt(truly / spread if spread else 0.0)
     truth = np.where(near, nearer, scores)
     picked = luck[np.arange(_DRAWS), (truth + luck).argmax(axis=1)]
-    mean = min(1.0, max(0.0, float(scores[winner] - picked.mean())))  # of few draws it may lie beyond
+    flattery = max(0.0, float(picked.mean()))  # of few draws it may lie below
+    mean = max(0.0, float(scores[winner]) - flattery)
     return replace(measured_score([mean], images=n, noise=noise), n=n_trials)

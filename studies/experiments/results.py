@@ -224,13 +224,13 @@ def winner_of(study: Study) -> tuple[FrozenTrial, str]:
     number, rank = confirmation.winner, "has the best confirmed score"
     if confirmation.verdict == "beats":
         rank = "is the confirmed winner"
-    elif confirmation.verdict == "only_candidate":
-        rank = "has no opponent"
     elif confirmation.verdict == "tie":
         number, rank = confirmation.cheapest, "is the cheapest of those that tie"
     elif confirmation.more_seeds is None:
         number, rank = confirmation.cheapest, "is the cheapest within a standard error of the best"
     ground = f"Trial {number} {rank}. {confirmation.sentence}"
+    if confirmation.verdict == "only_candidate":
+        ground = confirmation.sentence
     if best.params not in [candidate.params for candidate in confirmation.candidates]:
         ground += f" Trial {best.number} scored better since; it was not confirmed."
     return study.get_trials(deepcopy=False)[number], ground

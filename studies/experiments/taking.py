@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.errors import UserError
 from fcnet.hyperparameters import Hyperparameters
+from fcnet.text import counted
 from studies import record
 from studies.execution.experiment import FINISHED
 from studies.record import OPENINGS, Facts, Kept, Opening
@@ -94,7 +95,8 @@ def take(origin: str, url: str, study_name: str, facts: Facts, *, space: Space, 
     if not found:
         reason = "it has no finished trial"
         if finished and kept.facts.epochs > facts.epochs:
-            reason = f"its trials had {kept.facts.epochs} epochs, and their learning rate fell over them"
+            epochs = counted(kept.facts.epochs, "epoch")
+            reason = f"its trials had {epochs}, and their learning rate fell over them"
         elif finished:
             reason = "all its trials lie outside of the ranges"
         raise UserError(f"nothing can be taken over from the study {name!r}: {reason}; leave out --from")
@@ -114,7 +116,7 @@ def _otherwise(kept: Kept, facts: Facts) -> str | None:
     if (old.metric, old.loss) != (facts.metric, facts.loss):
         return f"it was judged by {old.metric}, not {facts.metric}, or trained with another loss"
     if old.epochs < facts.epochs:
-        return f"its trainings had {old.epochs} epochs, not {facts.epochs}"
+        return f"its trainings had {counted(old.epochs, 'epoch')}, not {facts.epochs}"
     return None
 
 
