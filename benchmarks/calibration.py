@@ -92,7 +92,7 @@ def confirmed(found: Outcomes, looks: list[int], margin: float) -> list[Verdict 
     """
     verdicts: list[Verdict | None] = []
     for look, trainings in enumerate(looks, start=1):
-        seen, diverged = raced(found.first(trainings))
+        seen, diverged = raced(_first(found, found.right, trainings))
         try:
             verdicts.append(compare(seen, diverged=diverged, margin=margin, look=look))
         except ValueError:
@@ -109,12 +109,18 @@ def raced(found: Outcomes) -> tuple[Outcomes, list[int]]:
         while n < found.trainings and not (n >= 2 and racing.sum() <= 1 < len(right)) and not fell.any():
             fell = racing & np.isnan(found.right[:, found.training == n]).any(axis=1)
             n += 1
-            seen = Outcomes(right, found.training, found.image).first(n)
+            seen = _first(found, right, n)
             racing = racing & still_in_the_race(seen, looks=2 * max(1, n * (n - 1)), diverged=diverged)
             right[np.ix_(~racing & (diverged == 0), found.training >= n)] = np.nan
         if not fell.any():
-            return Outcomes(right, found.training, found.image).first(n), list(diverged)
+            return _first(found, right, n), list(diverged)
         diverged += fell
+
+
+def _first(found: Outcomes, right: NDArray[np.float32], trainings: int) -> Outcomes:
+    """Return what was known of `right` after so many trainings."""
+    kept = found.training < trainings
+    return Outcomes(right[:, kept], found.training[kept], found.image[kept])
 
 
 class Report:

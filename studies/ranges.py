@@ -14,7 +14,7 @@ from optuna.distributions import (
 from fcnet.errors import UsageError
 from fcnet.hyperparameters import Hyperparameters
 from fcnet.text import counted
-from studies.space import CHOICES, DEFAULT_SPACE, Space, start
+from studies.space import CHOICES, DEFAULT_SPACE, Space, holds, start
 
 
 def narrowed(ranges: Sequence[str]) -> Space:
@@ -137,12 +137,10 @@ def at(text: str, space: Space) -> Hyperparameters:
     """
     found = point(text)
     for name, value in found.items():
-        d = space[name]
-        if (isinstance(d, CategoricalDistribution) and value not in d.choices) or not d._contains(
-            d.to_internal_repr(value)
-        ):
+        if not holds(space[name], value):
+            there = describe({name: space[name]})[name]
             raise UsageError(
-                f"--try {text}: {name}={value} lies outside of what is searched, {describe({name: d})[name]}:"
+                f"--try {text}: {name}={value} lies outside of what is searched, {there}:"
                 " widen it with --range"
             )
     return replace(start(space), **found)

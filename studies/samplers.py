@@ -91,7 +91,10 @@ def make_pruner(name: str, *, epochs: int) -> BasePruner:
         case "median":
             return MedianPruner(n_startup_trials=10, n_warmup_steps=max(1, epochs // 10))
         case "hyperband":
-            return HyperbandPruner(min_resource=max(1, epochs // 10), max_resource=epochs)
+            pruner = HyperbandPruner(min_resource=max(1, epochs // 10), max_resource=epochs)
+            unused: Any = None  # the study, which tells the largest number of epochs where none is given
+            pruner._try_initialization(unused)  # now: two threads that ask first would do it twice
+            return pruner
         case "none":
             return NopPruner()
         case _:

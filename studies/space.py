@@ -155,6 +155,13 @@ def around(space: Space, n_features: int) -> Space:
     return found
 
 
+def holds(distribution: BaseDistribution, value: Any) -> bool:
+    """Tell whether a distribution has a value; it may be any choice."""
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    return distribution._contains(distribution.to_internal_repr(value))
+
+
 def baseline(space: Space, n_features: int) -> Hyperparameters | None:
     """Return the baseline, or None where the space does not hold it, however its images are seen."""
     inside = all(

@@ -35,6 +35,12 @@ def outcomes(means, trainings, rng, *, noise=0.004, own=0.35, fresh=0.5):
     return Outcomes.of(masks, images)
 
 
+def first(found, trainings):
+    """Return what was known after so many trainings."""
+    kept = found.training < trainings
+    return Outcomes(found.right[:, kept], found.training[kept], found.image[kept])
+
+
 def without(found, gone):
     """Return outcomes in which candidates have none from a training on: {candidate: training}."""
     right = found.right.copy()

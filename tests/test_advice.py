@@ -193,6 +193,11 @@ def test_a_few_hopeless_trainings_do_not_change_the_outlook() -> None:
     assert outlook(list(scores), 0.004).flat
 
 
+def test_no_more_is_to_gain_than_there_is() -> None:
+    scores = [0.97, *np.random.default_rng(5).uniform(0.2, 0.9, 40)]
+    assert outlook(scores, 0.001).gain == pytest.approx(0.03)
+
+
 def test_the_edge_is_three_per_cent_of_the_range_and_belongs_to_it() -> None:
     unit = {"learning_rate": Axis(0.0, 1.0, log=False, whole=False)}
     sides = {v: [e.side for e in edges({"learning_rate": v}, unit)] for v in (0.03, 0.031, 0.969, 0.97)}

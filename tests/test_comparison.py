@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sqlite3
 
 import pytest
 from conftest import write_images
@@ -54,9 +55,9 @@ def swept(address, name, quality, *, spread=0.004, trials=3, **options):
     return open_study(address, name)
 
 
-def confirmed(address, study, quality):
+def confirmed(address, study, quality, *, top=1):
     dataset, source = load_data_of(study, None, say=lambda _: None)
-    trained(Confirm(study, dataset, source, top=1, n_seeds=5), address, quality, 0.004)
+    trained(Confirm(study, dataset, source, top=top, n_seeds=5), address, quality, 0.004)
 
 
 def said(*studies):
@@ -109,6 +110,39 @@ def test_equal_confirmed_winners_cannot_be_told_apart(address):
     assert "with 95 % confidence its lead is between -" in sure
 
 
+def of_start(value, other):
+    """The starting point's quality, and that of what the sampler proposes; the baseline has 0.60."""
+    return lambda h: {START.hidden_units: value, BASELINE.hidden_units: 0.60}.get(h.hidden_units, other)
+
+
+def test_a_configuration_that_was_trained_for_more_epochs_is_another(address):
+    qualities = {"one-epoch": of_start(0.70, 0.65), "two-epochs": of_start(0.85, 0.80)}
+    studies = [
+        swept(address, name, quality, epochs=epochs)
+        for epochs, (name, quality) in enumerate(qualities.items(), 1)
+    ]
+    assert said(*studies)[0].startswith("No verdict: how much a training varies has not been measured in")
+    for study in studies:
+        confirmed(address, study, qualities[study.study_name])
+    told, sure, judged = said(*studies)
+    assert told.startswith("two-epochs leads: its trial 1 beats trial 1 of one-epoch by ")
+    assert -0.16 < judged.lead.mean < -0.14
+    assert "A training of one-epoch had 1 epoch, one of two-epochs 2." in sure
+
+
+def test_each_search_has_the_scores_of_its_own_trainings(address):
+    qualities = {"short": of_start(0.70, 0.72), "long": of_start(0.90, 0.80)}
+    studies = [
+        swept(address, name, quality, epochs=epochs)
+        for epochs, (name, quality) in enumerate(qualities.items(), 1)
+    ]
+    for study in studies:
+        confirmed(address, study, qualities[study.study_name], top=2)
+    told, _, judged = said(*studies)
+    assert told.startswith("long leads: its trial 1 beats trial 2 of short by ")
+    assert -0.19 < judged.lead.mean < -0.17
+
+
 def test_repeats_in_both_searches_give_a_verdict_without_a_confirmation(address):
     studies = [
         swept(address, f"flat-{i}", of(value), spread=0.002, trials=7, until_flat=True, seed=i)
@@ -120,6 +154,16 @@ def test_repeats_in_both_searches_give_a_verdict_without_a_confirmation(address)
     )
     assert "corrected for the picking, judged by the same images" in sure
     assert (judged.ground, judged.more) == ("corrected", (0, 1))
+    lost = [trial for trial in studies[0].get_trials() if trial.number != judged.trials[0]][:2]
+    records = [json.dumps({**trial.system_attrs["record"], "outcomes": None}) for trial in lost]
+    with contextlib.closing(sqlite3.connect(address.removeprefix("sqlite:///"))) as database, database:
+        forget = "UPDATE trial_system_attributes SET value_json = ? WHERE key = 'record' AND trial_id = ?"
+        ids = [trial._trial_id for trial in lost]
+        database.executemany(forget, list(zip(records, ids, strict=True)))
+    studies[0] = open_study(address, "flat-4")
+    assert said(*studies)[0] == (
+        "No verdict: of too many trials of flat-4 it is not known which images they got right."
+    )
 
 
 def test_without_a_common_ground_there_is_no_verdict(address):

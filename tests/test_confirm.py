@@ -17,11 +17,12 @@ from fcnet.data import Split, shared_split
 from fcnet.data.holdout import holdout_rows
 from fcnet.errors import Diverged, UserError
 from fcnet.hyperparameters import Hyperparameters
-from studies.api import confirm
+from studies.api import confirm, search
 from studies.execution.local import InProcess
 from studies.execution.objective import training_seed
 from studies.experiments.choosing import choose
 from studies.experiments.confirm import confirmation_seeds, runs_name
+from studies.experiments.plan import Plan
 from studies.experiments.results import summarise, winner_of
 from studies.experiments.train import final_seeds
 from studies.record import CONFIRMATION, attributes, read, trained, write
@@ -322,6 +323,16 @@ def test_candidates_that_all_diverge_are_told(world):
     with pytest.raises(UserError, match="no candidate could be trained on every seed without diverging"):
         confirm(world.study, n_seeds=2, backend=Scripted(lambda _: None))
     assert "confirmation" not in attributes(world.study)
+
+
+def test_the_interval_of_a_balanced_accuracy_is_that_of_its_classes(tmp_path, url):
+    rng, labels = np.random.default_rng(0), np.repeat([0, 1], [450, 50])
+    x = rng.standard_normal((500, 2)) + 4 * labels[:, None]
+    np.savez(tmp_path / "rare.npz", X=x, y=labels)
+    plan = Plan(url, "rare", trials=1, data=str(tmp_path / "rare.npz"), epochs=2, metric="balanced_accuracy")
+    study = search(plan, backend=InProcess())
+    (found,) = confirm(study, top=1, n_seeds=5, backend=InProcess()).candidates
+    assert found.high - found.low < 0.14  # 0.19 if what one row of a class counts above another were luck
 
 
 @pytest.mark.parametrize("changed", ["winner", "cheapest"])

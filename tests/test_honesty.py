@@ -20,7 +20,7 @@ from studies.dashboard.publishing import publish
 from studies.execution.local import InProcess
 from studies.experiments import ledger
 from studies.experiments.advising import advise
-from studies.experiments.ledger import Judged
+from studies.experiments.ledger import Examined
 from studies.experiments.plan import Plan
 from studies.experiments.results import summarise
 from studies.experiments.search import REPEATS
@@ -140,23 +140,23 @@ def test_a_crashed_opening_of_another_configuration_stays_on_record(opened):
     _, study = opened
     for trial, n_layers, model in ((0, 2, "a"), (0, 2, "a"), (1, 3, "b"), (1, 3, "b")):  # taken up again
         ledger.begin(study, trial, {"n_layers": n_layers}, [model], images=2000)
-    ledger.finish(study, Judged([0.85], 0.85))
+    ledger.finish(study, Examined([0.85], 0.85))
     assert [opening.test_accuracies for opening in read(study).openings] == [None, [0.85]]
-    assert ledger.known(study, ["b"]) == Judged([0.85], 0.85)
+    assert ledger.known(study, ["b"]) == Examined([0.85], 0.85)
     assert ledger.known(study, ["a"]) is None
 
 
 def test_networks_that_were_tested_are_known_and_as_one_if_they_were_tested_so(opened):
     _, study = opened
     ledger.begin(study, 0, {"n_layers": 2}, ["a", "b", "c"], images=2000)
-    ledger.finish(study, Judged([0.83, 0.84, 0.85], 0.87))
-    assert ledger.known(study, ["c", "a", "b"]) == Judged([0.85, 0.83, 0.84], 0.87)
-    assert ledger.known(study, ["b"]) == Judged([0.84], 0.84)
+    ledger.finish(study, Examined([0.83, 0.84, 0.85], 0.87))
+    assert ledger.known(study, ["c", "a", "b"]) == Examined([0.85, 0.83, 0.84], 0.87)
+    assert ledger.known(study, ["b"]) == Examined([0.84], 0.84)
     assert ledger.known(study, ["a", "b"]) is None
     (opening,) = attributes(study)["test_openings"]
     del opening["ensemble_accuracy"]  # as version 0.1.0 kept it
     write_attribute(study, "test_openings", [opening])
-    assert ledger.known(study, ["a"]) == Judged([0.83], 0.83)
+    assert ledger.known(study, ["a"]) == Examined([0.83], 0.83)
     assert ledger.known(study, ["a", "b", "c"]) is None
 
 
@@ -164,7 +164,7 @@ def test_what_a_second_configuration_costs_is_said_and_the_first_one_is_free(ope
     _, study = opened
     assert ledger.cost(study, {"n_layers": 2}, images=2000) is None
     ledger.begin(study, 0, {"n_layers": 2}, ["a", "b"], images=2000)
-    ledger.finish(study, Judged([0.85, 0.85], 0.85))
+    ledger.finish(study, Examined([0.85, 0.85], 0.85))
     assert ledger.cost(study, {"n_layers": 2}, images=2000) is None
     # The larger of two standard normal variates is 0.5642 on average; the error is 0.798 points.
     cost = cost_sentence(ledger.cost(study, {"n_layers": 3}, images=2000))
@@ -217,6 +217,35 @@ def test_advice_appears_with_the_data_for_it(url, images):
     assert "A single training varies by" in json.dumps(study._storage.get_study_system_attrs(study._study_id))
 
 
+def at_an_edge(url, images, *, sampler):
+    """Run a sweep whose best network is as wide as it may be."""
+    scored = Scripted(lambda job: 0.6 if job.hyperparameters.weight_decay == 0.0002 else 0.5)
+    points = () if sampler == "grid" else ("hidden_units=32,weight_decay=0.0002",)
+    return run(
+        url,
+        images,
+        scored,
+        trials=26,
+        sampler=sampler,
+        pruner="none",
+        seed=3,
+        points=points,
+        space=narrowed(["hidden_units=8:32", "learning_rate=0.001:0.1", "momentum=0.8"]),
+    )[0]
+
+
+def test_who_searches_wider_goes_on_as_before(url, images):
+    wider = advise(at_an_edge(url, images, sampler="qmc")).wider
+    assert "hidden_units=8:" in " ".join(wider)
+    assert wider[-6:] == ["--sampler", "qmc", "--pruner", "none", "--seed", "3"]
+
+
+def test_a_grid_has_no_wider_ranges_and_what_it_does_not_vary_is_not_important(url, images):
+    advice = advise(at_an_edge(url, images, sampler="grid"))
+    assert (advice.warnings, advice.wider) == ([], [])
+    assert advice.importances is None or not {"momentum", "weight_decay", "n_layers"} & {*advice.importances}
+
+
 def test_too_few_trials_have_no_importances(url, images):
     study, _ = run(url, images, Scripted(STEADY), trials=5, pruner="none")
     assert advise(study).importances is None
@@ -258,6 +287,22 @@ def test_until_flat_ends_a_flat_sweep_on_repeats(url, images):
     assert len(repeats) == REPEATS
     assert all(t.params == trials[0].params and t.value is not None for t in repeats)
     assert len({t.user_attrs["seed"] for t in trials}) == len(trials)
+
+
+def test_until_flat_repeats_the_best_where_the_first_one_learns_nothing(url, images):
+    first = {}
+
+    def accuracy(job):
+        return 0.5 if first.setdefault("h", job.hyperparameters) == job.hyperparameters else STEADY(job)
+
+    study, said = run(url, images, Scripted(accuracy), trials=90, until_flat=True, pruner="none")
+    trials = study.get_trials()
+    assert 20 <= len(trials) < 90
+    assert "The sweep ended early: it has flattened out" in said
+    repeats = [trials[trial.user_attrs["repeat"]] for trial in trials if "repeat" in trial.user_attrs]
+    assert len(repeats) == 2 * REPEATS
+    assert {trial.number for trial in repeats[:REPEATS]} == {0}
+    assert len({trial.number for trial in repeats[REPEATS:]} - {0}) == 1
 
 
 def test_until_flat_goes_on_to_the_budget_while_more_trials_pay(url, images):

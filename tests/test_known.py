@@ -127,6 +127,18 @@ def test_trials_of_another_study_count_and_are_taken_once(sweep_of):
     assert studies.reproduce(new, 1, backend=InProcess()).identical
 
 
+def test_no_training_counts_twice_however_it_comes_back(sweep_of):
+    old = sweep_of(study="old")
+    sweep_of(study="new", trials=6, taken_from="old")
+    back = sweep_of(study="old", trials=7, taken_from="new").get_trials()
+    trainings = [(record.configuration(t), record.wish(t).seed) for t in back]
+    assert len(set(trainings)) == len(trainings) == 7
+    assert [t.number for t in back if record.taken_from(t)] == [4, 5]  # what new has trained itself
+    assert studies.summarise(old).noise is None
+    with pytest.raises(UserError, match="the study 'old' has its own trials already: leave out --from"):
+        sweep_of(study="old", trials=9, taken_from="old")
+
+
 def test_another_space_takes_what_lies_in_it(sweep_of):
     momenta = [t.params["momentum"] for t in sweep_of(study="old", trials=8).get_trials()]
     space = narrowed(["momentum=0:0.5"])
@@ -136,6 +148,20 @@ def test_another_space_takes_what_lies_in_it(sweep_of):
     assert f"{8 - len(fitting)} others do not fit its ranges or epochs." in sweep_of.said[-1]
     with pytest.raises(UserError, match="all its trials lie outside of the ranges; leave out --from"):
         sweep_of(study="far", space=narrowed(["momentum=0.9799:0.98"]), taken_from="old")
+
+
+def test_of_what_lies_outside_of_the_searched_ranges_the_baseline_alone_is_taken(sweep_of):
+    old = sweep_of(study="old", trials=12, space=narrowed(["schedule=constant,cosine"])).get_trials()
+    space = narrowed(["components=6:20", "whitening=0:0.8", "schedule=cosine"])
+    trials = sweep_of(study="new", trials=12, space=space, taken_from="old").get_trials()
+
+    def searched(params):
+        within = params["components"] <= 20 and params["whitening"] <= 0.8
+        return within and params["schedule"] == "cosine"
+
+    fitting = [t.params for t in old if is_baseline(t) or searched(t.params)]
+    assert 1 < len(fitting) < 12
+    assert [t.params for t in trials if record.taken_from(t)] == fitting
 
 
 def test_a_longer_training_is_cut_where_its_rate_was_constant(sweep_of):

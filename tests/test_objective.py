@@ -3,11 +3,12 @@
 import optuna
 import pytest
 from conftest import job
-from scripted import OfSplit
+from scripted import OfSplit, ScriptedEpochs
 
 from fcnet.hyperparameters import Hyperparameters
 from studies.execution.local import InProcess
 from studies.execution.objective import Objective, training_seed
+from studies.samplers import make_pruner
 from studies.space import DEFAULT_SPACE
 
 
@@ -36,6 +37,29 @@ def test_the_pruner_ends_a_training(opened, split):
         objective(trial)
     assert list(study.get_trials()[0].intermediate_values) == [0]
     assert study.get_trials()[0].user_attrs["reason"] == "pruned after epoch 0"
+
+
+def test_hyperband_compares_what_trainings_were_worth_at_the_same_epochs(opened, split):
+    _, study = opened
+    study.pruner = make_pruner("hyperband", epochs=20)
+    backend = ScriptedEpochs(lambda job: [job.seed % 97 / 200 + epoch / 50 for epoch in range(20)])
+    objective = Objective(OfSplit(split, epochs=20), backend)
+    for _ in range(20):
+        trial = study.ask()
+        try:
+            study.tell(trial, objective(trial))
+        except optuna.TrialPruned:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    lasting = set()
+    for trial in study.get_trials():
+        epochs = {value: epoch for epoch, value in trial.intermediate_values.items()}
+        rungs = [
+            epochs[v] for key, v in sorted(trial.system_attrs.items()) if key.startswith("completed_rung")
+        ]
+        bracket = study.pruner._get_bracket_id(study, trial)
+        assert rungs == [epoch for epoch in (2, 6, 18)[bracket:] if epoch < len(epochs)]
+        lasting.add(len(epochs))
+    assert {3, 7, 20} <= lasting
 
 
 def test_the_pruner_is_not_asked_after_the_last_epoch(opened, split):

@@ -132,6 +132,27 @@ def test_unfinished_experiments_say_so() -> None:
     assert all("too few" not in experiment.sentence for experiment in finished.experiments)
 
 
+@pytest.mark.parametrize(
+    ("once", "said"),
+    [
+        ([32], "32, with a single accuracy, is left out."),
+        ([32, 256], "32 and 256, with a single accuracy each, are left out."),
+    ],
+)
+def test_a_value_trained_once_does_not_silence_the_others(once: list[int], said: str) -> None:
+    made = records(effect=0.006)
+    for h in EXPERIMENTS["batch_size"]:
+        if h.batch_size in once:
+            made = {key: value for key, value in made.items() if key[0] != h or key[1] == 3}
+    batch = controlled_info(made).experiments[0]
+    assert batch.test is not None
+    assert batch.tested == [value for value in batch.values if value not in once]
+    rest = [h for h in configurations() if h.batch_size not in once]
+    without = controlled_info({key: value for key, value in made.items() if key[0] in rest}).experiments[0]
+    assert batch.test == without.test
+    assert batch.sentence == f"{without.sentence} {said}"
+
+
 def test_the_test_uses_the_seeds_that_all_values_share() -> None:
     made = records(effect=0.006)
     complete = controlled_info(made).experiments[0].test

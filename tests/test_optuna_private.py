@@ -34,6 +34,7 @@ USED = {
     "_storage": ("optuna.study.study", "system attributes of a study can be set in no other way"),
     "_backend": ("optuna.storages._cached_storage", "the storage behind the cache"),
     "_study_id": ("optuna.study.study", "storages name studies by it"),
+    "_try_initialization": ("optuna.pruners._hyperband", "initialise it before several threads ask it"),
     "_actions": ("argparse", "name every option of a parser for the completion"),
     "_option_string_actions": ("argparse", "find an option by its name, as argparse itself does"),
     "_AppendAction": ("argparse", "tell an option that may be given several times"),

@@ -1,6 +1,8 @@
 """Outcomes are kept with their images, and correct the winner's score."""
 
+import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from test_data_split import dataset, raw, rows
 
 from fcnet.errors import UserError
 from studies.analysis.selection import corrected_score
-from studies.experiments.results import best_trial, scores_of, summarise
-from studies.record import Outcomes, read, trained
+from studies.experiments.results import scores_of, summarise
+from studies.record import Outcomes, best_trial, read, trained
+from studies.views.sentences import score_rows, sureness
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -65,10 +68,21 @@ def test_only_the_best_trial_is_corrected_and_only_by_its_own_images(world):  # 
     study = world.study
     trials = study.get_trials()
     assert scores_of(trials[1], trials, read(study)).corrected is None
-    trials[2].system_attrs["record"]["outcomes"]["split_seed"] = 1
-    assert scores_of(trials[4], trials, read(study)).corrected.n == 4
     corrected = summarise(study).scores.corrected
     assert corrected.low < corrected.mean < corrected.high
+
+
+def test_the_best_is_not_corrected_by_a_part_of_those_that_it_was_picked_from(world):  # type: ignore[no-untyped-def]
+    study = world.study
+    trials = [copy.deepcopy(trial) for trial in study.get_trials() for _ in range(2)]
+    trials[0].system_attrs["record"]["outcomes"]["split_seed"] = 1  # one of ten was judged by other images
+    scores = scores_of(best_trial(trials), trials, read(study))
+    assert scores.corrected.n == 9
+    del trials[1].system_attrs["record"]["outcomes"]  # as `--from` takes it over and cuts it
+    scores = scores_of(best_trial(trials), trials, read(study))
+    assert scores.corrected is None
+    assert [words for words, *_ in score_rows(scores) if "corrected" in words] == []
+    assert sureness(replace(summarise(study), scores=scores)).endswith("is not known until it is confirmed.")
 
 
 @pytest.mark.parametrize(("n", "spread", "noise"), [(20, 0.0, 0.0), (100, 0.01, 0.0), (100, 0.005, 0.006)])
@@ -104,6 +118,17 @@ def test_hopeless_trials_add_nothing_to_what_is_taken_off() -> None:
         alone.append(corrected_score(right[:12]).mean)
         beside.append(corrected_score(right).mean)
     assert np.mean(beside) == pytest.approx(np.mean(alone), abs=0.003)
+
+
+def test_a_corrected_score_of_few_images_that_are_all_right_is_not_certain() -> None:
+    score = corrected_score(np.ones((20, 30), dtype=np.bool_))
+    assert (score.mean, score.low, score.high, score.n) == (1.0, pytest.approx(0.8865, abs=1e-4), 1.0, 20)
+
+
+def test_the_picking_flatters_and_never_lowers() -> None:
+    for seed in range(20):
+        right = np.random.default_rng(seed).random((3, 40)) < np.array([[0.5], [0.6], [0.9]])
+        assert corrected_score(right, seed=seed).mean <= right.mean(axis=1).max()
 
 
 def test_a_corrected_score_stays_a_share_where_few_images_are_all_right() -> None:

@@ -186,7 +186,7 @@ def test_the_headline_says_what_is_known_and_how_sure_it_is():
     assert "validation accuracy in the search, 4.38 points above the course report's" in said[1][0]
     assert "partly the luckiest" in said[1][1]
     assert "on fresh seeds" in said[2][0]
-    assert "could not be told apart" in said[2][1]
+    assert "is the cheapest of those that tie" in said[2][1]
     assert "names the class of 86.15 % of the untouched test images correctly" in said[3][0]
     assert "opened 1 time" in said[3][1]
 
@@ -271,6 +271,27 @@ def test_the_time_left_comes_from_the_pace_and_silence_is_noticed():
     later = overview(study, now=NOW + timedelta(hours=1)).standing
     assert not later.is_running
     assert later.silent == pytest.approx(3600, abs=60)
+
+
+def test_a_pause_is_no_work_however_it_began():
+    """Fifty trials of ten seconds, two days later three more and one that runs."""
+    study = make_study(0, asked=100)
+
+    def add(number, start, state=TrialState.COMPLETE, seconds=10.0, **options):
+        params, start = drawn(np.random.default_rng(number)), NOW + timedelta(seconds=start)
+        rest = {"accuracy": 0.8, "epochs": 20, "start": start, "seconds": seconds, **options}
+        study.add_trial(trial(number, params, state=state, **rest))
+
+    later = 2 * 24 * 3600.0
+    for i in range(50):
+        add(i, 10.0 * i)
+    add(50, 500.0, TrialState.FAIL, seconds=later - 500.0, reason=record.INTERRUPTED)  # told when it went on
+    for i in range(3):
+        add(51 + i, later + 10.0 * i)
+    add(54, later + 30.0, TrialState.RUNNING)
+    found = overview(study, now=NOW + timedelta(seconds=later + 35.0))
+    assert found.standing.seconds_left == pytest.approx(47 * 10)
+    assert found.rows[53].ended == pytest.approx(530.0)
 
 
 def test_every_command_on_the_page_is_understood(trained):

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from conftest import write_images
@@ -76,6 +77,20 @@ def test_of_a_pruned_trial_the_epochs_that_there_are_get_compared(url, images):
     result = again(url, PRUNED, images)
     assert result.identical
     assert result.sentence() == "Trial 1 is reproduced bit for bit: 2 epochs identical."
+
+
+def test_of_a_trial_cut_from_a_longer_training_the_weights_are_not_known(tmp_path, images):
+    url = f"sqlite:///{tmp_path}/sweep.db"
+    plan = Plan(url, "long", trials=1, data=str(images), epochs=4, space=narrowed(["schedule=constant"]))
+    search(plan, backend=InProcess())
+    search(replace(plan, study="cut", epochs=2, taken_from="long"), backend=InProcess())
+    result = again(url, 0, images, "cut")
+    assert result.succeeded
+    assert not result.weights_compared
+    assert result.sentence() == (
+        "Trial 0 is reproduced bit for bit: 2 epochs identical; its final weights were not kept and cannot be"
+        " compared."
+    )
 
 
 def test_a_changed_seed_is_told_by_the_first_figure(url, images):

@@ -1,6 +1,7 @@
 """The sweep: exact totals, lost workers, failures, time limits, whatever the backend."""
 
 import contextlib
+import io
 import itertools
 import os
 import signal
@@ -10,8 +11,9 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
-from conftest import facts
+from conftest import facts, until
 from optuna.trial import TrialState
+from rich.console import Console
 from scripted import Asked, OfSplit, ScriptedEpochs
 
 from fcnet.errors import UserError
@@ -30,6 +32,7 @@ from studies.storage import sqlite
 from studies.storage.database import connect
 from studies.storage.ownership import coordinate
 from studies.storage.study import open_study
+from studies.views.progress import SweepDisplay
 
 
 class Slots:
@@ -282,6 +285,28 @@ def test_progress_counts_and_estimates(opened):
     assert last.best.value == max(trial.value or 0.0 for trial in opened[1].get_trials())
     assert sum(len(progress.latest) for progress in seen) == 12
     assert last.seconds_left == 0
+
+
+def test_lines_of_progress_count_on_whenever_trials_end(opened):
+    study, out = opened[1], io.StringIO()
+    read = study.get_trials
+
+    def slots():
+        return any(thread.name.startswith("slot") for thread in threading.enumerate())
+
+    def finished():
+        return sum(trial.state.is_finished() for trial in read(deepcopy=False))
+
+    def read_just_before_another_ends(**options):
+        found = read(**options)
+        if threading.current_thread() is threading.main_thread():
+            before = sum(trial.state.is_finished() for trial in found)
+            until(lambda: finished() > before or not slots())
+        return found
+
+    study.get_trials = read_just_before_another_ends
+    run(opened, suggest, total=6, show=SweepDisplay(Console(file=out, width=200)).show)
+    assert [line.split("/6")[0] for line in out.getvalue().splitlines()] == ["1", "2", "3", "4", "5", "6"]
 
 
 def test_publishing_happens_and_is_throttled(opened):

@@ -82,6 +82,22 @@ def test_pruners_by_name():
         make_pruner(name, epochs=1)
 
 
+def test_hyperband_has_its_brackets_once_where_threads_ask_it_at_the_same_time():
+    pruner = make_pruner("hyperband", epochs=20)
+    study = optuna.create_study(pruner=pruner)
+    first, second = study.ask(), study.ask()
+    budget = pruner._calculate_trial_allocation_budget
+
+    def ask_in_between(bracket):
+        pruner._calculate_trial_allocation_budget = budget
+        second.should_prune()
+        return budget(bracket)
+
+    pruner._calculate_trial_allocation_budget = ask_in_between
+    first.should_prune()
+    assert len(pruner._pruners) == pruner._n_brackets == 3
+
+
 def test_an_unknown_name_is_told_with_the_choices():
     with pytest.raises(
         UsageError, match=r"no sampler 'magic': choose from tpe, random, qmc, grid, gp, cmaes$"

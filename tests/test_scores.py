@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from fcnet.data.holdout import holdout_rows
+from fcnet.scores import effective_rows, weights
 from studies.analysis.outcomes import Outcomes
 from studies.analysis.scores import (
     confirmed_score,
@@ -83,6 +85,49 @@ def test_the_interval_of_a_confirmed_score_is_students_where_nothing_is_known_of
     assert score.n == 4
     once = confirmed_score(accuracies, 1)
     assert (once.mean, once.low, once.high, once.n) == (pytest.approx(0.85), None, None, 1)
+
+
+@pytest.mark.parametrize(("counts", "shares"), [((900, 100), (0.9, 0.9)), ((300, 200, 40), (0.95, 0.8, 0.6))])
+def test_that_one_class_counts_more_than_another_is_no_noise(counts, shares):
+    rng, scores = np.random.default_rng(4), []
+    labels = np.repeat(np.arange(len(counts)), counts)
+    for _ in range(200):
+        masks, images = [], []
+        for fold in range(5):
+            judged = np.flatnonzero(holdout_rows(labels, seed=3, fold=fold))
+            right = rng.random(len(judged)) < np.take(shares, labels[judged])
+            masks.append(right * weights("balanced_accuracy", labels[judged]))
+            images.append(judged)
+        outcomes = Outcomes.of([masks], images)
+        scores.append(confirmed_score(outcomes, 0, labels=labels[outcomes.image]))
+        assert scores[-1].mean == pytest.approx(np.concatenate(masks).mean())
+    spread = np.std([score.mean for score in scores])
+    half = np.mean([score.high - score.low for score in scores]) / 2
+    held = [score.low <= np.mean(shares) <= score.high for score in scores]
+    assert 0.93 < np.mean(held) <= 0.99
+    assert half < 1.6 * 1.96 * spread  # Student's of five trainings is as wide
+
+
+@pytest.mark.parametrize(("n", "share"), [(30, 1.0), (150, 0.99), (360, 0.98)])
+def test_a_confirmed_score_near_the_end_is_as_uncertain_as_its_images_are_few(n, share):
+    rng, held = np.random.default_rng(5), []
+    folds = np.array_split(np.arange(n), 5)
+    for _ in range(200):
+        right = rng.random(n) < share
+        score = confirmed_score(Outcomes.of([[right[fold] for fold in folds]], folds), 0)
+        low, high = proportion_interval(right.mean(), n)
+        assert (score.low <= low + 1e-9, score.high >= high - 1e-9) == (True, True)
+        held.append(score.low <= share <= score.high)
+    assert np.mean(held) > 0.93
+
+
+def test_a_rare_class_that_is_all_right_makes_nothing_certain():
+    labels = np.array([0, 0, 0, 0, 0, 1] * 10)
+    folds = np.array_split(np.arange(60), 5)
+    masks = [weights("balanced_accuracy", labels[fold]) for fold in folds]
+    score = confirmed_score(Outcomes.of([masks], folds), 0, labels=labels)
+    expected = proportion_interval(1.0, effective_rows("balanced_accuracy", labels))
+    assert (score.mean, score.low, score.high) == pytest.approx((1.0, *expected), abs=0.005)
 
 
 @pytest.mark.parametrize("n", [2, 20, 100, 1000])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from simulated import at_most, outcomes, without
+from simulated import at_most, first, outcomes, without
 
 from studies.analysis.decisions import compare, holm, still_in_the_race, trainings_needed
 from studies.analysis.factors import factor_tests
@@ -90,10 +90,10 @@ def test_a_race_with_three_verdicts_is_rarely_wrong() -> None:
         gone: dict[int, int] = {}
         for look, trainings in enumerate((5, 10, 20), start=1):
             for so_far in range(2, trainings + 1, 3):
-                seen = without(all_of_them.first(so_far), gone)
+                seen = without(first(all_of_them, so_far), gone)
                 racing = still_in_the_race(seen, looks=20)
                 gone |= {int(i): so_far for i in np.flatnonzero(~racing) if i not in gone}
-            if compare(without(all_of_them.first(trainings), gone), look=look).kind == "beats":
+            if compare(without(first(all_of_them, trainings), gone), look=look).kind == "beats":
                 wrong += 1
                 break
         dropped += bool(gone)
@@ -108,7 +108,7 @@ def test_a_clear_winner_beats_and_hopeless_candidates_leave() -> None:
     assert verdict.p_value is not None
     assert verdict.p_value <= ALPHA
     assert verdict.more_seeds is None
-    assert list(still_in_the_race(found.first(3), looks=4))[::3] == [True, False]
+    assert list(still_in_the_race(first(found, 3), looks=4))[::3] == [True, False]
 
 
 def test_a_real_difference_is_found_in_most_studies() -> None:

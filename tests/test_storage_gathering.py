@@ -88,6 +88,15 @@ def test_it_is_written_on_leaving_or_when_it_has_waited(study):
     assert "(2, 1.0)" in stored(study, trial.number)
 
 
+def test_what_a_pruner_keeps_is_written_at_once_with_all_that_waits(study):
+    trial = study.ask()
+    with counted(study) as commits, gathered(study):
+        trial.report(0.5, 0)
+        trial.storage.set_trial_system_attr(trial._trial_id, "completed_rung_0", 0.5)
+        assert "[(0, 0.5)], {}, {'completed_rung_0': 0.5}" in stored(study, trial.number)
+    assert len(commits) == 1
+
+
 def test_an_error_within_loses_nothing(study):
     trial = study.ask()
     with pytest.raises(optuna.TrialPruned), gathered(study):

@@ -18,16 +18,16 @@ from optuna.trial import TrialState, create_trial
 from rich.console import Console
 from scripted import ScriptedEpochs
 
-from studies.analysis.advice import Repeated, repeated
+from studies.analysis.advice import SameScore, same_score
 from studies.api import effects, open_study, report
 from studies.commands import main as program
 from studies.commands import watch
 from studies.execution.progress import Progress
 from studies.execution.signals import Interrupted
 from studies.experiments.advising import advise
-from studies.experiments.results import best_trial, summarise
+from studies.experiments.results import summarise
 from studies.experiments.standing import Watch
-from studies.record import FACTS, attributes, write_attribute
+from studies.record import FACTS, attributes, best_trial, write_attribute
 from studies.storage.database import connect
 from studies.views.confirm import print_confirmation
 from studies.views.progress import SweepDisplay
@@ -94,6 +94,7 @@ def test_the_time_left_is_known_from_the_epochs_before_the_first_trial_has_ended
     early = progress([], epochs=(10, 2000))
     assert early.seconds_left == pytest.approx(60 / 10 * 1990)
     assert progress([], epochs=(0, 2000)).seconds_left is None
+    assert replace(early, finished=100, total=100, epochs=(2000, 2000)).seconds_left is None  # all is done
     resumed = progress([], begun=50, epochs=(1010, 2000))  # 50 of 20 epochs were there before
     assert resumed.seconds_left == pytest.approx(60 / 10 * 990)
 
@@ -117,9 +118,9 @@ def test_the_live_line_shows_the_best_so_far_as_bars_within_its_width():
 
 
 def test_the_same_score_again_and_again_is_warned_of_once():
-    assert repeated([0.5] * 9) is None
-    assert repeated([0.8, 0.5, 0.5, 0.5, 0.6, 0.5, 0.5, 0.5, 0.7, 0.5]) == Repeated(0.5, 7, 10)
-    assert repeated([0.8 + i / 100 for i in range(10)]) is None
+    assert same_score([0.5] * 9) is None
+    assert same_score([0.8, 0.5, 0.5, 0.5, 0.6, 0.5, 0.5, 0.5, 0.7, 0.5]) == SameScore(0.5, 7, 10)
+    assert same_score([0.8 + i / 100 for i in range(10)]) is None
     trial = make_study(1).get_trials()[0]
     console = Console(file=io.StringIO(), width=200)
     with SweepDisplay(console) as display:
@@ -306,3 +307,8 @@ def test_what_is_advised_follows_from_what_was_done():
     assert "train the winner" not in told(make_study(60, confirmed=True, tested=True))
     broken = told(make_study(3, diverged=1.0, first=None))
     assert "No trial is complete yet.\nAll 3 trainings diverged: choose lower rates, as --range lea" in broken
+    mixed, early = make_study(3, diverged=1.0, first=None), {"reason": "pruned after epoch 2"}
+    mixed.add_trials([create_trial(state=TrialState.PRUNED, user_attrs=early) for _ in range(2)])
+    both = told(mixed)
+    assert "yet.\n3 trainings diverged: choose lower rates" in both
+    assert "The pruner ended 2 trainings early: go on with more --trials, or with --pruner none." in both

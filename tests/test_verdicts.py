@@ -3,17 +3,20 @@
 The numbers stand here as they are promised; nothing is compared with the program's own constants.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from simulated import outcomes, without
+from simulated import first, outcomes, without
 
+from fcnet.data import holdout
 from studies.analysis import decisions
 from studies.analysis.budget import level, margin_of
 from studies.analysis.decisions import trainings_needed
 from studies.analysis.factors import factor_tests
-from studies.analysis.outcomes import Evidence, Outcomes, difference, moderated
+from studies.analysis.outcomes import FOLDS, Evidence, Outcomes, difference, moderated
 from studies.analysis.verdict import Verdict
 
 NAN = float("nan")
@@ -94,6 +97,21 @@ def test_what_is_judged_again_leaves_what_the_images_decide() -> None:
     np.testing.assert_allclose(e.after(np.array([10.0, 30.0])), [7e-6, 5e-6])
     once = Evidence(0.01, by_image=4e-6, by_training=4e-6, single=4e-6, freedom=4, trainings=5, judged=1.0)
     np.testing.assert_allclose(once.after(np.array([5.0, 10.0])), [4e-6, 0.4e-6 + 1.8e-6])
+
+
+def test_folds_that_are_still_to_come_bring_images_of_their_own() -> None:
+    assert FOLDS == holdout.FOLDS
+    twice = Evidence(0.01, by_image=4e-6, by_training=4e-6, single=4e-6, freedom=1, trainings=2, judged=1.0)
+    # A tenth of 4 stays on two fifths of the images, two fifths of that on all of them.
+    np.testing.assert_allclose(
+        twice.after(np.array([2.0, 4.0, 5.0, 10.0])), [4e-6, 2e-6, 1.6e-6, 0.16e-6 + 0.72e-6]
+    )
+    same = replace(twice, by_image=6e-6, judged=2.0)
+    np.testing.assert_allclose(same.after(np.array([2.0, 10.0])), [6e-6, 4e-6 + 0.4e-6])
+    rng = np.random.default_rng(8)
+    found = [outcomes([0.85, 0.855], 5, rng, own=0.2) for _ in range(20)]
+    early = [decisions.compare(first(each, 2), margin=0.012).sentence(NAMES[:2]) for each in found]
+    assert sum("however many" in sentence for sentence in early) <= 5
 
 
 def test_trainings_that_never_differ_are_not_taken_to_be_exact() -> None:
@@ -203,7 +221,20 @@ def test_each_verdict_has_its_sentence() -> None:
     assert more.endswith(" more of each would tell.")
     never = compare([base, base - 0.004 + 40 * twist], costs=[2.0, 1.0]).sentence(NAMES[:2])
     assert never.startswith("These data cannot tell trial 7 and trial 12 apart, however many trainings: ")
-    assert never.endswith("the cheapest one is trial 12.")
+    assert never.endswith(" trial 12 is the cheapest within a standard error of the best.")
+
+
+def test_who_cannot_be_told_hides_nobody_who_can_and_no_poor_one_is_named_for_being_cheap() -> None:
+    twist = 0.001 * np.array([0.5, -1.0, 1.0, 0.0, -0.5])
+    values = [np.full(5, 0.85), 0.83 + 15 * twist, 0.849 + 50 * twist]
+    found = compare(values, costs=[3.0, 2.0, 1.0])
+    assert (found.kind, found.hopeless) == ("more_seeds", [2])
+    assert found.sentence(NAMES[:3]) == (
+        f"Not enough trainings to tell trial 7 and trial 12 apart: about {found.more_seeds} more of each"
+        " would tell; trial 0 would not be told from trial 7 by them."
+    )
+    poor = compare([values[0], 0.75 + 200 * twist], costs=[2.0, 1.0])
+    assert (poor.more_seeds, poor.cheapest) == (None, 0)
 
 
 def test_a_winner_whose_rivals_all_left_the_race_beats_them() -> None:
@@ -217,7 +248,7 @@ def test_a_winner_whose_rivals_all_left_the_race_beats_them() -> None:
 def test_who_left_the_race_is_compared_over_the_trainings_that_both_had() -> None:
     found = outcomes([0.88, 0.70], 5, np.random.default_rng(0))
     left = without(found, {1: 3})
-    both = found.first(3).right.mean(axis=1)
+    both = first(found, 3).right.mean(axis=1)
     assert decisions.compare(left).difference == pytest.approx(both[0] - both[1], abs=1e-6)
 
 

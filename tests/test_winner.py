@@ -17,7 +17,7 @@ from studies.experiments import ledger
 from studies.experiments.plan import Plan
 from studies.experiments.results import noise_of, scores_of_trial, summarise, winner_of
 from studies.ranges import narrowed
-from studies.views.sentences import flattery_sentence, noise_sentence, noise_told, score_rows
+from studies.views.sentences import flattery_sentence, noise_sentence, noise_told, remarks, score_rows
 
 
 def test_without_a_confirmation_the_best_is_said_to_be_unconfirmed(world):
@@ -41,9 +41,11 @@ def test_the_test_score_of_another_configuration_is_not_the_winners(world):
     study = world.study
     loser = study.get_trials()[1]
     ledger.begin(study, 1, loser.params, ["a", "b"], images=60)
-    ledger.finish(study, ledger.Judged([0.93, 0.97], 0.96))
+    ledger.finish(study, ledger.Examined([0.93, 0.97], 0.96))
     assert summarise(world.study).scores.trial == 4
-    assert summarise(world.study).scores.test is None
+    other = summarise(world.study)
+    assert other.scores.test is None
+    assert "The test set of this study was opened 1 time, for others." in remarks(other)
     scores = scores_of_trial(study, 1)
     assert scores.test.mean == pytest.approx(0.95)
     assert (scores.ensemble.mean, scores.ensemble.n) == (0.96, 2)
@@ -61,7 +63,7 @@ def test_after_a_tie_the_winner_is_the_cheapest_that_the_verdict_names(world):
     assert (found.verdict, found.winner, found.cheapest) == ("tie", 4, 3)
     winner, ground = winner_of(world.study)
     assert winner.number == 3
-    assert ground.startswith("Trial 3 is the cheapest of those that could not be told apart. ")
+    assert ground.startswith("Trial 3 is the cheapest of those that tie. ")
 
 
 def test_flattery_is_said_both_ways(world):
@@ -87,6 +89,7 @@ def test_noise_is_measured_never_assumed(world):
     assert 0.002 < noise < 0.007
     assert f"varies by {100 * noise:.2f} points" in noise_sentence(noise, 5)
     assert "has not been measured" not in noise_sentence(noise, 5)
+    assert noise_sentence(0.4, 5).endswith("of 5 trials, any may well be equal to the best.")
 
 
 def test_a_confirmation_without_noise_is_no_reason_to_confirm(world):
@@ -105,6 +108,19 @@ def test_repeats_within_a_sweep_measure_noise_too(world):
         optuna.trial.create_trial(params=first.params, distributions=first.distributions, value=0.82)
     )
     assert noise_of(study.get_trials()) == pytest.approx(0.02 / 2**0.5)
+
+
+def test_repeats_that_all_agree_measure_nothing(world):
+    study = world.study
+    first = study.get_trials()[0]
+    for _ in range(4):
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=first.params, distributions=first.distributions, value=first.value
+            )
+        )
+    assert noise_of(study.get_trials()) is None
+    assert "has not been measured" in noise_sentence(summarise(study).noise, 9)
 
 
 def test_the_commands_confirm_best_and_train_agree(sweep, images, tmp_path, monkeypatch, capsys):

@@ -144,7 +144,8 @@ def send(server: Server, sent: Batch) -> None:
 def _problems(sent: Batch, came: bytes, statuses: list[int], *, broken: bool) -> Iterator[str]:
     if ERRORS.search(came) or b"Traceback" in came:
         yield "an error"
-    if not sent.entitled and (MARK in came or any(status < 400 for status in statuses)):
+    # 100 asks for the body of a request and answers nothing.
+    if not sent.entitled and (MARK in came or any(100 < status < 400 for status in statuses)):
         yield "let in"
     head = came.partition(b"\r\n\r\n")[0].lower()
     own = OWN in came or head.startswith(b"http/1.1 100")

@@ -53,7 +53,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Repeated:
+class SameScore:
     """A score that came out again and again: its value, how often, among how many of the last ones."""
 
     value: float
@@ -61,7 +61,7 @@ class Repeated:
     of: int
 
 
-def repeated(values: Sequence[float]) -> Repeated | None:
+def same_score(values: Sequence[float]) -> SameScore | None:
     """Return the score that most of the last `LAST_SCORES` have in common, to the last bit; None without one.
 
     Different configurations with the very same accuracy have learnt the same, most often nothing: all images
@@ -71,7 +71,7 @@ def repeated(values: Sequence[float]) -> Repeated | None:
     if len(last) < LAST_SCORES:
         return None
     value, times = Counter(last).most_common(1)[0]
-    return Repeated(value, times, len(last)) if times >= SAME_SCORES else None
+    return SameScore(value, times, len(last)) if times >= SAME_SCORES else None
 
 
 def edges(params: Mapping[str, float], axes: Mapping[str, Axis]) -> list[Edge]:
@@ -223,5 +223,5 @@ def outlook(values: Sequence[float], noise: float, *, horizon: int = HORIZON) ->
         return Outlook(True, 0.0, noise, horizon, len(complete))
     real = max(0.0, 1.0 - (noise / spread) ** 2)
     best = float(np.nanmax(scores) - middle) / spread + float(at_middle)
-    gain = real * spread * _expected_maximum(horizon, above=best)
+    gain = min(real * spread * _expected_maximum(horizon, above=best), 1.0 - float(np.nanmax(scores)))
     return Outlook(gain < noise, gain, noise, horizon, len(complete))

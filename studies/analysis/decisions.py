@@ -46,6 +46,7 @@ def compare(
     verdict is about fresh images and fresh trainings.
 
     A tie needs evidence too: two one-sided tests (Schuirmann, 1987) place every contender within `margin`.
+    Where no number of trainings would tell, the cheapest within a standard error of the winner is named.
 
     A candidate that diverged is no opponent: how it would have scored is not known, so it is counted and
     told, but neither wins nor is beaten.
@@ -96,8 +97,11 @@ def compare(
         for k in rest
     ]
     needed = [trainings_needed(found[k], margin=margin, look=look + 1) for k in rest]
-    open_ = [m for m, e in zip(needed, equal, strict=True) if not e]
-    more = None if not open_ or None in open_ else max(1, max(m for m in open_ if m is not None) - n)
+    told = [m for m, e in zip(needed, equal, strict=True) if m is not None and not e]
+    more = max(1, max(told) - n) if told else None
+    hopeless = [others[k] for k, m, e in zip(rest, needed, equal, strict=True) if m is None and not e]
+    # Of those that cannot be told apart, none far below the best is named (Breiman et al., 1984, ch. 3.4.3).
+    near = [others[k] for k, e in zip(rest, equal, strict=True) if e or found[k].mean <= found[k].error]
     lead = {**{i: e.mean for i, e in zip(others, found, strict=True)}, **left}
     next_best = next(iter(lead)) if others else min(left, key=lambda i: left[i], default=None)
     shown: list[float] = [*p, *([RACE_ALPHA] if left else [])]
@@ -110,7 +114,8 @@ def compare(
         runner_up=next_best,
         contenders=contenders,
         beaten=[*(i for i in others if i not in contenders), *left],
-        cheapest=min(contenders, key=lambda i: (price[i], -means[i], i)),
+        hopeless=hopeless,
+        cheapest=min([winner, *near], key=lambda i: (price[i], -means[i], i)),
         p_value=float(min(1.0, max(shown))) if shown else None,
         difference=None if next_best is None else lead[next_best],
         seeds=n,

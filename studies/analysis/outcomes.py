@@ -18,6 +18,9 @@ LASTING = 0.1
 """Share of the disagreement of two configurations about an image that stays when both are trained again:
 what is taken where no image was judged twice. `benchmarks.calibration` measures 0.02 to 0.09."""
 
+FOLDS = 5
+"""So many trainings judge every image once, see `fcnet.data.holdout`; further ones judge them again."""
+
 
 PRIOR = 4
 """As many degrees of freedom has what all candidates show of the noise of trainings, beside a pair's own."""
@@ -78,15 +81,15 @@ class Outcomes:
         """Number of trainings of a candidate that was always trained."""
         return int(self.training[-1]) + 1 if self.training.size else 0
 
+    @property
+    def images_known(self) -> bool:
+        """Whether single images were judged: with `of_accuracies` nothing is known of them."""
+        return len(self.image) > self.trainings
+
     def accuracies(self) -> Array:
         """Return the mean of each training, shape (n_candidates, n_trainings), NaN where there is none."""
         counts = np.bincount(self.training, minlength=self.trainings)
         return np.array([np.bincount(self.training, row, self.trainings) / counts for row in self.right])
-
-    def first(self, trainings: int) -> "Outcomes":
-        """Return what was known after so many trainings."""
-        kept = self.training < trainings
-        return Outcomes(self.right[:, kept], self.training[kept], self.image[kept])
 
 
 @dataclass(frozen=True)
@@ -161,14 +164,18 @@ class Evidence:
     def after(self, trainings: NDArray[np.float64]) -> Array:
         """Return the variance that the mean would have after so many trainings in all.
 
-        More of them judge the same images again, so ``var(u) / m`` stays.
+        Each of the first `FOLDS` judges images of its own; more of them judge the same images again, so
+        ``var(u) / m`` stays.
         """
+        folds = FOLDS
         if self.judged < 1.5:
-            stays = LASTING * self.single
+            folds = min(self.trainings, FOLDS)
+            stays = LASTING * self.single * self.trainings / folds
         else:
             stays = (self.by_image - self.single) * self.judged / (self.judged - 1)
         stays = min(max(stays, 0.0), self.variance)
-        variances: Array = stays + (self.variance - stays) * self.trainings / trainings
+        more_images = np.clip(trainings, folds, FOLDS) / folds
+        variances: Array = stays / more_images + (self.variance - stays) * self.trainings / trainings
         return variances
 
 
@@ -219,19 +226,15 @@ def _common(outcomes: Outcomes, pairs: Sequence[tuple[int, int]]) -> tuple[list[
     residual = rows - rows.mean(axis=1, keepdims=True) - rows.mean(axis=0) + rows.mean()
     freedom = (k - 1) * (n - 1)
     spread = 2.0 * float((residual**2).sum()) / freedom / n
-    if not _images_known(outcomes):
+    if not outcomes.images_known:
         return found, [spread] * len(found), freedom
     usual = float(np.mean([e.single for e in found]))  # what images add differs from pair to pair
     return found, [max(0.0, spread + e.single - usual) for e in found], freedom
 
 
-def _images_known(outcomes: Outcomes) -> bool:
-    return len(outcomes.image) > outcomes.trainings
-
-
 def _spread(outcomes: Outcomes, e: Evidence, by_training: float, freedom: int) -> Evidence:
     """Return the evidence with another part of the trainings, which is all there is if no image is known."""
-    if _images_known(outcomes):
+    if outcomes.images_known:
         return replace(e, by_training=by_training, freedom=freedom)
     return replace(e, by_image=by_training, by_training=by_training, single=by_training, freedom=freedom)
 

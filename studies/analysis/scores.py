@@ -7,12 +7,15 @@ from statistics import NormalDist
 
 import numpy as np
 import scipy  # loads a part when it is used
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from studies.analysis.outcomes import Evidence, Outcomes
 
 Z95 = NormalDist().inv_cdf(0.975)
 """Half of a 95 % interval, in standard errors."""
+
+NO_NOISE = 1e-9
+"""A noise up to this is rounding of few trainings that all agree, and not measured."""
 
 
 @dataclass(frozen=True)
@@ -191,18 +194,62 @@ def _distance(n: int) -> float:
     return high
 
 
-def confirmed_score(outcomes: Outcomes, candidate: int) -> Score:
+def confirmed_score(
+    outcomes: Outcomes, candidate: int, *, labels: NDArray[np.integer] | None = None
+) -> Score:
     """Mean of a candidate over its trainings, with an interval about fresh images and fresh trainings.
 
-    See `studies.analysis.outcomes.Evidence`.
+    See `studies.analysis.outcomes.Evidence`. Where few or no images were judged wrongly these show no spread:
+    the interval reaches at least to the ends of that of a share of so many images, of unequal weight as many
+    as Kish counts (1965, "Survey Sampling", ch. 8), which is `fcnet.scores.effective_rows`.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+    candidate : int
+    labels : ndarray of int, shape (n,), optional
+        Class of each judged image, where the score is a mean over classes of the share that was right.
     """
     row = outcomes.right[candidate]
     there = np.isfinite(row)
-    n = len(np.unique(outcomes.training[there]))
+    right, training, image = row[there], outcomes.training[there], outcomes.image[there]
+    weight = np.ones(len(right))
+    n = len(np.unique(training))
     if n < 2:
-        return _score(float(row[there].mean(dtype=np.float64)), n, None)
-    e = Evidence.of(row[there], outcomes.training[there], outcomes.image[there])
-    return _score(e.mean, n, float(scipy.special.stdtrit(e.degrees, 0.975)) * e.error)
+        return Score(float(right.mean(dtype=np.float64)), None, None, n)
+    if labels is not None:
+        weight = _weights(training, labels[there])
+        right = _within_classes(right, weight, labels[there])
+    e = Evidence.of(right, training, image)
+    half = float(scipy.special.stdtrit(e.degrees, 0.975)) * e.error
+    low, high = e.mean - half, e.mean + half
+    if outcomes.images_known:
+        images = len(np.unique(image)) * float(weight.mean() ** 2 / np.square(weight).mean())
+        least, most = proportion_interval(e.mean, images)
+        low, high = min(low, least), max(high, most)
+    return Score(e.mean, max(0.0, low), min(1.0, high), n)
+
+
+def _weights(training: NDArray[np.intp], labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return what each judged image counts for the mean over classes, as `fcnet.scores.weights` does."""
+    table = np.zeros((training.max() + 1, labels.max() + 1))
+    np.add.at(table, (training, labels), 1.0)
+    whole = table.sum(axis=1) / np.maximum(1, np.count_nonzero(table, axis=1))  # what a class counts
+    found: NDArray[np.float64] = whole[training] / table[training, labels]
+    return found
+
+
+def _within_classes(
+    counted: NDArray[np.float32], weight: NDArray[np.float64], labels: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    """Return what judged images count about the mean of all, each less what its class is expected to.
+
+    How many images each class has is given, and how much one of them counts: only which of them are right is
+    chance (the stratified mean: Cochran, 1977, "Sampling Techniques", ch. 5).
+    """
+    shares = np.bincount(labels, counted) / np.maximum(np.bincount(labels, weight), 1.0)
+    around: NDArray[np.float32] = counted - weight * shares[labels] + counted.mean(dtype=np.float64)
+    return around
 
 
 def measured_score(values: ArrayLike, *, images: int, noise: float | None) -> Score:
@@ -220,14 +267,14 @@ def measured_score(values: ArrayLike, *, images: int, noise: float | None) -> Sc
     """
     s = summarise(values)
     if s.n == 1 and noise is None:
-        return _score(s.mean, 1, None)
+        return Score(s.mean, None, None, 1)
     training = s.high - s.mean if s.n > 1 else Z95 * (noise or 0.0)
     low, high = proportion_interval(s.mean, images)
     below, above = float(np.hypot(s.mean - low, training)), float(np.hypot(high - s.mean, training))
     return Score(s.mean, max(0.0, s.mean - below), min(1.0, s.mean + above), s.n)
 
 
-def proportion_interval(share: float, n: int) -> tuple[float, float]:
+def proportion_interval(share: float, n: float) -> tuple[float, float]:
     """Return the 95 % interval of a probability of which `n` draws showed a share (Wilson, 1927).
 
     For one model on the same `n` images: how it would score on fresh ones.
@@ -236,9 +283,3 @@ def proportion_interval(share: float, n: int) -> tuple[float, float]:
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
     return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def _score(mean: float, n: int, half: float | None) -> Score:
-    if half is None:
-        return Score(mean, None, None, n)
-    return Score(mean, max(0.0, mean - half), min(1.0, mean + half), n)

@@ -1,12 +1,12 @@
 """What the winner of a search is worth: its score, corrected for having been picked by it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.analysis.scores import Z95, Score, noise_floor
+from studies.analysis.scores import Score, measured_score, noise_floor
 
 _DRAWS = 400
 
@@ -96,6 +96,6 @@ def corrected_score(right: NDArray[np.bool_], *, noise: float = 0.0, seed: int =
     nearer = middle + (scores - middle) * np.sqrt(truly / spread if spread else 0.0)
     truth = np.where(near, nearer, scores)
     picked = luck[np.arange(_DRAWS), (truth + luck).argmax(axis=1)]
-    mean = min(1.0, max(0.0, float(scores[winner] - picked.mean())))  # of few draws it may lie beyond
-    half = float(Z95 * np.sqrt(mean * (1.0 - mean) / n + noise**2))
-    return Score(mean, max(0.0, mean - half), min(1.0, mean + half), n_trials)
+    flattery = max(0.0, float(picked.mean()))  # of few draws it may lie below
+    mean = max(0.0, float(scores[winner]) - flattery)
+    return replace(measured_score([mean], images=n, noise=noise), n=n_trials)

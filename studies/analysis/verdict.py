@@ -24,8 +24,10 @@ class Verdict:
         The winner and all that it does not beat, best mean first.
     beaten : list of int
         All that it beats, or that left the race.
+    hopeless : list of int
+        Contenders that no affordable number of trainings would tell from the winner.
     cheapest : int
-        The contender that costs least.
+        The contender that costs least, of those that are equal to the winner or within a standard error.
     p_value : float or None
         Largest corrected p-value of the winner against an opponent; None if there is none.
     difference : float or None
@@ -33,8 +35,8 @@ class Verdict:
     seeds : int
         Paired trainings behind the verdict.
     more_seeds : int or None
-        About how many more of each contender would tell; None when no affordable number would, or when
-        none is needed.
+        About how many more of each contender would tell those that are not hopeless; None when all are, or
+        when none is needed.
     margin : float
         The difference taken as negligible.
     diverged : dict of int to (int, int)
@@ -46,6 +48,7 @@ class Verdict:
     runner_up: int | None
     contenders: list[int]
     beaten: list[int]
+    hopeless: list[int]
     cheapest: int
     p_value: float | None
     difference: float | None
@@ -80,10 +83,14 @@ class Verdict:
         if self.more_seeds is None:
             return (
                 f"These data cannot tell {joined} apart, however many trainings:"
-                f" the cheapest one is {names[self.cheapest]}."
+                f" {names[self.cheapest]} is the cheapest within a standard error of the best."
             )
+        apart = _listed([names[i] for i in self.contenders if i not in self.hopeless])
+        more = f"Not enough trainings to tell {apart} apart: about {self.more_seeds} more of each would tell"
+        if not self.hopeless:
+            return f"{more}."
         return (
-            f"Not enough trainings to tell {joined} apart: about {self.more_seeds} more of each would tell."
+            f"{more}; {_listed([names[i] for i in self.hopeless])} would not be told from {winner} by them."
         )
 
 

@@ -93,7 +93,7 @@ class Experiment(ABC, Generic[_Result_co]):
 
     def expected(self, trials: Sequence[FrozenTrial]) -> int:
         """Return how many there will be in the end, as far as can be foreseen: for the progress."""
-        return self.total(trials)
+        return self.total(trials) + len(self.enqueue(trials))
 
     @abstractmethod
     def conclude(self, study: Study) -> _Result_co:

@@ -42,7 +42,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate from the pace of the epochs so far, in seconds; None before there are any.
+        """Estimate from the pace of the epochs so far, in seconds; None before there are any, and in the end.
 
         Where epochs are not known, whole trials are counted.
         """
@@ -53,4 +53,4 @@ class Progress:
             begun *= total // max(self.total, 1)
         else:
             done, total = self.finished, self.total
-        return self.seconds / (done - begun) * (total - done) if done > begun else None
+        return self.seconds / (done - begun) * (total - done) if total > done > begun else None

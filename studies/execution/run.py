@@ -6,6 +6,7 @@ from typing import TypeVar
 from optuna.study import Study
 
 from fcnet.errors import UserError
+from fcnet.text import counted
 from studies.execution.backend import Backend
 from studies.execution.environment import environment
 from studies.execution.experiment import FINISHED, Experiment
@@ -82,7 +83,8 @@ def run(
             raise
         if runner.nothing_to_do:
             n = sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
-            say(f"The study {study.study_name} holds {n} finished trials already: nothing is left to do.")
+            held = counted(n, "finished trial")
+            say(f"The study {study.study_name} holds {held} already: nothing is left to do.")
         if runner.ended_because is not None:
             say(f"{experiment.title} ended early: {runner.ended_because}.")
         with coordinator.exclusive():

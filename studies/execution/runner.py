@@ -4,6 +4,7 @@ import contextlib
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
@@ -18,7 +19,7 @@ from studies.execution.backend import Backend, BackendLost, TrainingFailed, Work
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.execution.progress import Progress
 from studies.execution.signals import Interrupted, noted
-from studies.record import INTERRUPTED, kept_wish, last_failure, write_reason
+from studies.record import INTERRUPTED, best_trial, kept_wish, last_failure, write_reason
 from studies.storage.ownership import Coordinator
 
 _MOST_FAILURES = 5  # trainings in a row that may fail before the sweep gives up
@@ -83,7 +84,7 @@ class Runner:
         self._failures = 0
         self._started = self._complete = False
         self._asked: set[Wanted] = set()
-        self._ended: list[FrozenTrial] = []
+        self._ending: set[int] = set()
         self._trials: Sequence[FrozenTrial] = ()
         self._next_look = 0.0
 
@@ -251,10 +252,10 @@ class Runner:
             raise UserError(f"{self._failures} trainings in a row failed, the last one because {error}")
 
     def _tell(self, trial: Trial, state: TrialState, value: float | None = None) -> None:
-        with self.coordinator.exclusive():
-            frozen = self.study.tell(trial, value, state=state, skip_if_finished=True)
         with self._change:
-            self._ended.append(frozen)
+            self._ending.add(trial.number)  # before whoever counts it as finished shows it too
+        with self.coordinator.exclusive():
+            self.study.tell(trial, value, state=state, skip_if_finished=True)
 
     def _stop(self) -> None:
         with self._change:
@@ -262,28 +263,27 @@ class Runner:
             self._change.notify_all()
 
     def _progress(self) -> Progress:
-        if self._ended or time.monotonic() >= self._next_look:
+        if self._ending or time.monotonic() >= self._next_look:
             self._trials = self.study.get_trials(deepcopy=False)
             self._next_look = time.monotonic() + _PEERS_SECONDS
         trials = self._trials
-        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        pruned = sum(trial.state == TrialState.PRUNED for trial in trials)
+        states = Counter(trial.state for trial in trials)
+        finished, total = sum(states[s] for s in FINISHED), self.experiment.expected(trials)
         with self._change:
-            latest, self._ended = tuple(self._ended), []
+            latest = tuple(t for t in trials if t.number in self._ending and t.state.is_finished())
+            self._ending -= {trial.number for trial in latest}
             running = min(self._running, self.backend.slots)
-        finished, total = len(complete) + pruned, self.experiment.expected(trials)
         each = self.experiment.facts.epochs
-        live = sum(list(self.running.values()))
         return Progress(
             finished=finished,
             total=total,
             begun=self._trials_before,
-            pruned=pruned,
+            pruned=states[TrialState.PRUNED],
             running=running,
-            best=max(complete, key=lambda trial: trial.value or 0.0, default=None),
+            best=best_trial(trials),
             seconds=time.monotonic() - self._began,
             latest=latest,
-            epochs=(finished * each + live, total * each),
+            epochs=(finished * each + sum(list(self.running.values())), total * each),
         )
 
 

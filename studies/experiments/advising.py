@@ -14,10 +14,10 @@ from studies import record
 from studies.analysis.advice import MIN_TRIALS, Edge, Outlook, edges, outlook
 from studies.analysis.axis import Axis
 from studies.execution.experiment import FINISHED
-from studies.experiments.plan import of_its_own
-from studies.experiments.results import best_trial, noise_of
+from studies.experiments.plan import again
+from studies.experiments.results import noise_of
 from studies.ranges import varied, within
-from studies.record import Kept
+from studies.record import Kept, best_trial
 from studies.space import axes, is_baseline, start
 
 MORE_TRIALS = 30
@@ -39,12 +39,15 @@ class Advice:
     importances : dict of str to float or None
         Share of the spread of scores per hyperparameter, the largest first; None with too few trials. It is
         no significance: on pure noise it is not zero either.
+    diverged : int
+        Trainings that diverged, which Optuna counts as pruned.
     """
 
     warnings: list[str]
     wider: list[str]
     outlook: str | None
     importances: dict[str, float] | None
+    diverged: int
 
 
 def advise(study: Study) -> Advice:
@@ -52,7 +55,8 @@ def advise(study: Study) -> Advice:
     kept, trials = record.read(study), study.get_trials(deepcopy=False)
     best, noise = best_trial(trials), noise_of(trials, kept.confirmation)
     found: list[Edge] = []
-    if best is not None and not is_baseline(best):
+    on_a_grid = kept.asked is not None and kept.asked.sampler == "grid"  # which has no further points
+    if best is not None and not is_baseline(best) and not on_a_grid:
         space = within(best.distributions, kept.facts.space)
         if record.configuration(best) != start(space):  # type: ignore[arg-type]  # the search went there itself
             found = edges(best.params, _limited(axes(space), best))
@@ -61,6 +65,7 @@ def advise(study: Study) -> Advice:
         wider=_wider(kept, trials, {edge.name: edge.wider for edge in found}) if found else [],
         outlook=None if noise is None else outlook_of(trials, noise).sentence(),
         importances=_importances(study, trials, varied(kept.facts.space)),
+        diverged=sum(map(record.diverged, trials)),
     )
 
 
@@ -84,16 +89,22 @@ def outlook_of(trials: Sequence[FrozenTrial], noise: float) -> Outlook:
 def _wider(kept: Kept, trials: Sequence[FrozenTrial], wider: dict[str, str]) -> list[str]:
     """Return the options that go on with a sweep over wider ranges, as its facts demand."""
     n_trials = sum(t.state in FINISHED for t in trials) + MORE_TRIALS
-    return ["--trials", str(n_trials), *of_its_own(kept, wider)]
+    return again(kept, trials=n_trials, wider=wider)
 
 
 def _importances(study: Study, trials: Sequence[FrozenTrial], names: list[str]) -> dict[str, float] | None:
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    searched = [t for t in complete if not is_baseline(t)]
+    names = [name for name in names if len({t.params.get(name) for t in searched}) > 1]
     if not names or len(complete) < MIN_TRIALS or len({t.value for t in complete}) == 1:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        found = optuna.importance.get_param_importances(study, params=names)
+        warnings.filterwarnings("error", "Target and region quantiles select the same set", UserWarning)
+        try:
+            found = optuna.importance.get_param_importances(study, params=names)
+        except UserWarning:  # most scores are equal: so would be all importances
+            return None
     return {name: float(share) for name, share in found.items()}
 
 

@@ -28,6 +28,7 @@ from studies.storage.gathering import storage_of
 
 Ground = Literal["confirmed", "corrected"]
 Pair = tuple[int, int]
+Configured = tuple[Hyperparameters, int, str | None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Comparable:
     """What can be said about the two winners.
 
     Parameters
@@ -85,7 +86,7 @@ class Comparison:
     """Two searches and what can be said about their winners."""
 
     sides: tuple[Side, Side]
-    judged: Judged
+    judged: Comparable
 
 
 def compare_studies(studies: Sequence[Study]) -> Comparison:
@@ -126,18 +127,18 @@ def _side(study: Study, name: str) -> Side:
     )
 
 
-def _judge(studies: Sequence[Study], sides: tuple[Side, Side]) -> Judged:
+def _judge(studies: Sequence[Study], sides: tuple[Side, Side]) -> Comparable:
     if why := _incomparable(sides):
-        return Judged(why=why)
+        return Comparable(why=why)
     winners = [_winner(study, side.summary) for study, side in zip(studies, sides, strict=True)]
     numbers = winners[0].number, winners[1].number
     found = float(winners[0].value or 0.0) - float(winners[1].value or 0.0)
-    if record.configuration(winners[0]) == record.configuration(winners[1]):
-        return Judged(numbers, found=found, why="both found the same configuration")
+    if _configured(winners[0], sides[0]) == _configured(winners[1], sides[1]):
+        return Comparable(numbers, found=found, why="both found the same configuration")
     open_ = tuple(i for i, side in enumerate(sides) if side.kept.confirmation is None)
     if len(open_) == 1:
         why = f"{sides[1 - open_[0]].name} is confirmed, {sides[open_[0]].name} is not"
-        return Judged(numbers, found=found, why=why, more=open_)
+        return Comparable(numbers, found=found, why=why, more=open_)
     return (_judge_searched if open_ else _judge_confirmed)(studies, sides, numbers, found)
 
 
@@ -160,36 +161,47 @@ def _winner(study: Study, summary: Summary) -> FrozenTrial:
     return study.get_trials(deepcopy=False)[summary.scores.trial]
 
 
+def _configured(trial: FrozenTrial, side: Side) -> Configured:
+    """Return what a training is but for its seed and images: two searches may train for other epochs."""
+    facts = side.kept.facts
+    return record.configuration(trial), facts.epochs, facts.loss
+
+
 def _judge_searched(
     studies: Sequence[Study], sides: tuple[Side, Side], numbers: Pair, found: float
-) -> Judged:
+) -> Comparable:
     """Compare the best trials by their scores in the search, corrected for the picking."""
-    searched, unmeasured = [], []
+    searched, unmeasured, unknown = [], [], []
     both = [study.get_trials(deepcopy=False) for study in studies]
     best = [trials[number] for trials, number in zip(both, numbers, strict=True)]
     if division(best[0]) is None or division(best[0]) != division(best[1]):
         why = "it is not known that the same images judged both winners"
-        return Judged(numbers, found=found, why=why, more=(0, 1))
+        return Comparable(numbers, found=found, why=why, more=(0, 1))
     if sides[0].kept.facts.metric != "accuracy":
         why = "a balanced accuracy of the search cannot be corrected for the picking"
-        return Judged(numbers, found=found, why=why, more=(0, 1))
+        return Comparable(numbers, found=found, why=why, more=(0, 1))
     for side, trials, trial in zip(sides, both, best, strict=True):
         judged = judged_alike(trial, trials)
         noise = noise_of_repeats(judged)
-        if noise is None:
+        if not judged:
+            unknown.append(side.name)
+        elif noise is None:
             unmeasured.append(side.name)
         else:
             searched.append(Searched(np.array([mask for _, mask in judged]), noise))
+    if unknown:
+        why = f"of too many trials of {' and '.join(unknown)} it is not known which images they got right"
+        return Comparable(numbers, found=found, why=why, more=(0, 1))
     if unmeasured:
         why = f"how much a training varies has not been measured in {' and '.join(unmeasured)}"
-        return Judged(numbers, found=found, why=why, more=(0, 1))
+        return Comparable(numbers, found=found, why=why, more=(0, 1))
     lead = picked_lead(searched[0], searched[1])
-    return Judged(numbers, lead, "corrected", found=found, more=(0, 1))
+    return Comparable(numbers, lead, "corrected", found=found, more=(0, 1))
 
 
 def _judge_confirmed(
     studies: Sequence[Study], sides: tuple[Side, Side], numbers: Pair, found: float
-) -> Judged:
+) -> Comparable:
     """Compare the best confirmed candidates by trainings on the same seeds and folds.
 
     Only the first partition is looked at: which images the folds of a further one share with it is not known
@@ -200,40 +212,42 @@ def _judge_confirmed(
     n = min(map(len, seeds))
     if n < 2 or seeds[0][:n] != seeds[1][:n]:
         why = "the winners were confirmed on other seeds"
-        return Judged(numbers, found=found, why=why)
-    rows: dict[Hyperparameters, list[FrozenTrial]] = {}
-    lasting: list[dict[int, Hyperparameters]] = []
-    for study, confirmation in zip(studies, confirmations, strict=True):
+        return Comparable(numbers, found=found, why=why)
+    rows: dict[Configured, list[FrozenTrial]] = {}
+    lasting: list[dict[int, Configured]] = []
+    for study, side, confirmation in zip(studies, sides, confirmations, strict=True):
         trained, trials = _runs(study), study.get_trials(deepcopy=False)
-        there: dict[int, Hyperparameters] = {}
+        there: dict[int, Configured] = {}
         for candidate in confirmation.candidates:
             if candidate.trial >= len(trials):
                 continue
-            h = record.configuration(trials[candidate.trial])
-            runs = [trained.get(wanted(h, fold_wish(seeds[0], t))) for t in range(n)]
+            configured = _configured(trials[candidate.trial], side)
+            runs = [trained.get(wanted(configured[0], fold_wish(seeds[0], t))) for t in range(n)]
             always = [run for run in runs if run is not None]
             if len(always) == n and not candidate.diverged:
-                there[candidate.trial] = h
-                rows.setdefault(h, always)
+                there[candidate.trial] = configured
+                rows.setdefault(configured, always)
         lasting.append(there)
     if not all(lasting):
-        return Judged(numbers, found=found, why="the trainings of a confirmation are gone", more=(0, 1))
+        return Comparable(numbers, found=found, why="the trainings of a confirmation are gone", more=(0, 1))
     order = list(rows)
     outcomes = _outcomes([*rows.values()], balanced=sides[0].kept.facts.metric != "accuracy")
     if outcomes is None:
-        return Judged(numbers, found=found, why="the folds of the confirmations had other images")
-    places = [[order.index(h) for h in there.values()] for there in lasting]
+        return Comparable(numbers, found=found, why="the folds of the confirmations had other images")
+    places = [[order.index(one) for one in there.values()] for there in lasting]
     best = [order[best_of(outcomes, place)] for place in places]
     first, second = (
-        next(number for number, h in there.items() if h == one)
-        for there, one in zip(lasting, best, strict=True)
+        next(number for number, one in there.items() if one == leading)
+        for there, leading in zip(lasting, best, strict=True)
     )
     if best[0] == best[1]:
-        return Judged((first, second), found=found, why="both confirmed the same configuration as the best")
+        return Comparable(
+            (first, second), found=found, why="both confirmed the same configuration as the best"
+        )
     most = max(len(one.candidates) for one in confirmations)
     lead = confirmed_lead(outcomes, (places[0], places[1]), picked_from=most)
     more = tuple(i for i, one in enumerate(confirmations) if len(one.seeds) < FOLDS and one.more_seeds)
-    return Judged((first, second), lead, "confirmed", found=found, more=more, seeds=n)
+    return Comparable((first, second), lead, "confirmed", found=found, more=more, seeds=n)
 
 
 def _runs(study: Study) -> dict[object, FrozenTrial]:

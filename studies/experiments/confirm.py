@@ -19,7 +19,7 @@ from studies import record
 from studies.analysis.budget import margin_of
 from studies.analysis.decisions import compare, still_in_the_race
 from studies.analysis.outcomes import Outcomes, training_noise
-from studies.analysis.scores import Score, confirmed_score, noise_of_one, paired_noise
+from studies.analysis.scores import NO_NOISE, Score, confirmed_score, noise_of_one, paired_noise
 from studies.choices import TOP, at_least
 from studies.execution.experiment import FINISHED, Experiment, Wanted
 from studies.experiments.choosing import choose
@@ -28,7 +28,6 @@ from studies.experiments.results import baseline_trial, require_best, require_se
 from studies.record import CONFIRMATION, Candidate, Confirmation, Source
 from studies.space import Space
 
-_NOTHING = 1e-9  # a noise of few images and trainings that all agree is rounding, and not measured
 _STREAM = 0xC0  # keeps the confirmation's seeds apart from those of the search and of the final training
 _Array = NDArray[np.float64]
 
@@ -176,7 +175,7 @@ class Confirm(Experiment[Confirmation]):
             winner=self.chosen[verdict.winner].number,
             cheapest=self.chosen[verdict.cheapest].number,
             more_seeds=verdict.more_seeds,
-            noise=noise[0] if noise is not None and noise[0] > _NOTHING else None,
+            noise=noise[0] if noise is not None and noise[0] > NO_NOISE else None,
             training_noise=training_noise(outcomes, lasting),
             baseline_noise=None if report is None else noise_of_one(values, self.chosen.index(report)),
             validation_images=judged_by,
@@ -247,7 +246,8 @@ class Confirm(Experiment[Confirmation]):
         self, outcomes: Outcomes, i: int, cost: float, n_diverged: int, *, is_baseline: bool
     ) -> Candidate:
         values = [float(value) for value in outcomes.accuracies()[i] if np.isfinite(value)]
-        score = confirmed_score(outcomes, i) if values else Score(0.0, None, None, 0)
+        labels = None if self.facts.metric == "accuracy" else self.dataset.labels[outcomes.image]
+        score = confirmed_score(outcomes, i, labels=labels) if values else Score(0.0, None, None, 0)
         trial = self.chosen[i]
         return Candidate(
             trial=trial.number,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.hyperparameters import Hyperparameters
 from studies import record
@@ -12,13 +12,16 @@ from studies.analysis.scores import Score
 from studies.analysis.selection import Repeated, corrected_score, repeated_noise
 from studies.record import Confirmation
 
+NEARLY_ALL = 0.9
+"""Share of the complete trials that must have kept outcomes: the best was picked from the others, too."""
+
 Judged = list[tuple[FrozenTrial, NDArray[np.bool_]]]
 
 
 def corrected_of(
     trial: FrozenTrial, trials: Sequence[FrozenTrial], confirmation: Confirmation | None
 ) -> Score | None:
-    """Return the score of the best trial without what it owes to having been picked; None without outcomes.
+    """Return the score of the best trial without what it owes to having been picked; None if unknown.
 
     The luck of a training is in it where a confirmation has measured that, or trials that share their
     parameters.
@@ -42,17 +45,20 @@ def division(trial: FrozenTrial) -> tuple[int, int, int] | None:
 def judged_alike(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> Judged:
     """Return the complete trials that the same images judged as a trial, with those that each got right.
 
-    Trials that kept no outcomes are passed over; there is none if the trial itself did not.
+    There is none if the trial itself kept no outcomes, or fewer than `NEARLY_ALL` did: what version 0.1.0
+    trained has none, nor what `--from` took over and cut.
     """
     asked = division(trial)
     if asked is None:
         return []
-    kept = [(each, record.outcomes(each)) for each in trials]
-    return [
+    complete = [each for each in trials if each.state == TrialState.COMPLETE and each.value is not None]
+    kept = [(each, record.outcomes(each)) for each in complete]
+    alike = [
         (each, found.mask())
         for each, found in kept
         if found is not None and (found.split_seed, found.fold, found.images) == asked
     ]
+    return alike if len(alike) >= NEARLY_ALL * len(complete) else []
 
 
 def noise_of_repeats(judged: Judged) -> Repeated | None:

@@ -255,7 +255,7 @@ def _levels(
 def _test(e: OneFactor) -> FactorVerdict:
     if e.test is None:
         return FactorVerdict(e.sentence)
-    values = [_plain(level.value) for level in e.levels]
+    values = [_plain(value) for value in e.tested]
     beaten = {worse for better, worse in e.test.apart if better == e.test.best}
     return FactorVerdict(
         sentence=e.sentence,

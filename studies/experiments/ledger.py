@@ -31,7 +31,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Examined:
     """Test accuracies of networks, as fractions.
 
     Parameters
@@ -49,7 +49,7 @@ class Judged:
     confusion: list[list[int]] | None = None
 
 
-def known(study: Study, models: Sequence[str]) -> Judged | None:
+def known(study: Study, models: Sequence[str]) -> Examined | None:
     """Return what networks scored that were tested already, alone and as one: again it teaches nothing.
 
     Parameters
@@ -69,7 +69,7 @@ def known(study: Study, models: Sequence[str]) -> Judged | None:
     alone, as_one = [frozenset([model]) for model in models], frozenset(models)
     if not tested.keys() >= {*alone, as_one}:
         return None
-    return Judged([tested[model] for model in alone], tested[as_one], confused.get(as_one))
+    return Examined([tested[model] for model in alone], tested[as_one], confused.get(as_one))
 
 
 def begin(study: Study, trial: int, params: Mapping[str, Any], models: Sequence[str], *, images: int) -> None:
@@ -92,7 +92,7 @@ def begin(study: Study, trial: int, params: Mapping[str, Any], models: Sequence[
     record.write(study, OPENINGS, [*openings, opening])
 
 
-def finish(study: Study, tested: Judged) -> None:
+def finish(study: Study, tested: Examined) -> None:
     """Record the result of the opening that was begun last."""
     openings = record.read(study).openings
     last = msgspec.structs.replace(

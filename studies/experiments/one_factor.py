@@ -89,7 +89,9 @@ class OneFactor:
     reported : tuple of (float, float) or None
         Value and accuracy that the report published.
     test : FactorTest or None
-        None until at least two values share at least two seeds.
+        Of the `tested` values; None until at least two of them share at least two seeds.
+    tested : list of float
+        Values with at least two seeds, ascending.
     sentence : str
         Whether the differences are larger than noise, in plain English.
     """
@@ -99,6 +101,7 @@ class OneFactor:
     levels: list[Level]
     reported: tuple[float, float] | None
     test: FactorTest | None
+    tested: list[float]
     sentence: str
 
 
@@ -130,7 +133,7 @@ def controlled_info(
     ----------
     records : mapping of (Hyperparameters, seed) to float
         Accuracy of each finished training as a fraction. Unfinished experiments are summarised as far as
-        they are; the test uses the seeds that all trained values share.
+        they are; the test uses the seeds that all values with at least two share.
     outcomes : mapping of (Hyperparameters, seed) to record.Outcomes, optional
         Which images each training got right. Where some are not known, or those of a seed were judged by
         different images, the test knows of seeds alone, and is about these images.
@@ -140,7 +143,8 @@ def controlled_info(
         What was published of these data by factor: a value and its accuracy.
     """
     tables = {factor: _table(factor, records) for factor in EXPERIMENTS}
-    paired = {factor: _paired(factor, table, outcomes or {}) for factor, table in tables.items()}
+    tested = {factor: _repeated(table) for factor, table in tables.items()}
+    paired = {factor: _paired(factor, table, outcomes or {}) for factor, table in tested.items()}
     tests = factor_tests({factor: found for factor, found in paired.items() if found is not None})
     experiments = []
     for factor, table in tables.items():
@@ -150,9 +154,10 @@ def controlled_info(
             s, wide = summarise(accuracies), half / math.sqrt(len(accuracies))
             levels.append(Level(value, s.mean, s.std, s.n, s.mean - wide, s.mean + wide, accuracies))
         test = tests.get(factor)
-        sentence = _sentence(factor, list(table), test)
+        sentence = _sentence(factor, list(table), list(tested[factor]), test)
         values = [float(getattr(h, factor)) for h in EXPERIMENTS[factor]]
-        experiments.append(OneFactor(factor, values, levels, (reported or {}).get(factor), test, sentence))
+        published = (reported or {}).get(factor)
+        experiments.append(OneFactor(factor, values, levels, published, test, list(tested[factor]), sentence))
     return ControlledInfo(experiments, protocol)
 
 
@@ -166,6 +171,11 @@ def _table(
         if by_seed:
             table[float(getattr(configuration, factor))] = by_seed
     return table
+
+
+def _repeated(table: Mapping[float, dict[int, float]]) -> dict[float, dict[int, float]]:
+    """Return the values with at least two seeds: one alone would leave no seeds that all share."""
+    return {value: row for value, row in table.items() if len(row) > 1}
 
 
 def _half_width(table: Mapping[float, Mapping[int, float]]) -> float:
@@ -204,15 +214,20 @@ def _paired(
     return Outcomes.of([[each.mask() for each in row] for row in known], images)
 
 
-def _sentence(factor: Factor, values: Sequence[float], test: FactorTest | None) -> str:
+def _sentence(
+    factor: Factor, trained: Sequence[float], values: Sequence[float], test: FactorTest | None
+) -> str:
     name = factor.replace("_", " ").capitalize()
     if test is None:
         return f"{name}: too few trainings to tell differences from noise."
+    alone = [value for value in trained if value not in values]
+    verb = " each, are" if len(alone) > 1 else ", is"
+    rest = f" {_listed(alone)}, with a single accuracy{verb} left out." if alone else ""
     points = 100 * test.largest_difference
     p = f"p = {test.p_value:.2g}, corrected for {test.pairs} comparisons"
     if not test.real:
         apart = f"{_listed(values)} cannot be told apart"
-        return f"{name}: {apart}: the differences, {points:.1f} points at most, could be noise ({p})."
+        return f"{name}: {apart}: the differences, {points:.1f} points at most, could be noise ({p}).{rest}"
     worse: dict[tuple[int, ...], list[float]] = {}
     for i in test.order:
         better = tuple(j for j in sorted(test.order) if (j, i) in test.apart)
@@ -226,7 +241,7 @@ def _sentence(factor: Factor, values: Sequence[float], test: FactorTest | None) 
     best = sorted(worse.get((), []))
     alike = f"; {_listed(best)} cannot be told apart" if len(best) > 1 else ""
     extremes = f"{values[test.best]:g} is {points:.1f} points above {values[test.worst]:g}"
-    return f"{name}: {', '.join(told)}{alike}; {extremes} ({p})."
+    return f"{name}: {', '.join(told)}{alike}; {extremes} ({p}).{rest}"
 
 
 def _listed(values: Sequence[float], *, each: bool = False) -> str:

@@ -1,10 +1,8 @@
 """All that the page of a sweep shows, as plain data: its result, its trials, their curves, its progress."""
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import accumulate
 from math import isfinite
 from typing import Any, Literal
 
@@ -16,7 +14,7 @@ from studies import record
 from studies.experiments.advising import Advice, advise
 from studies.experiments.marginal import MAX_POINTS, EffectsInfo, effects_info
 from studies.experiments.results import Summary, summarise
-from studies.experiments.standing import Standing, standing
+from studies.experiments.standing import Clock, Standing, standing
 from studies.record import Kept
 
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]
@@ -143,38 +141,11 @@ def effects_of(
 
 def rows_of(trials: Sequence[FrozenTrial], left: Mapping[int, record.Trained | None]) -> list[Row]:
     """Return a row for each trial; `left` holds by number what each training left."""
-    clock = _Clock(trials)
+    clock = Clock(trials)
     return [_row(trial, left[trial.number], clock) for trial in trials]
 
 
-class _Clock:
-    """Times since the first trial started, without those in which no trial was running."""
-
-    def __init__(self, trials: Sequence[FrozenTrial]) -> None:
-        spans = sorted(
-            (t.datetime_start, t.datetime_complete)
-            for t in trials
-            if t.datetime_start and t.datetime_complete
-        )
-        self._busy: list[list[datetime]] = []
-        for start, end in spans:
-            if self._busy and start <= self._busy[-1][1]:
-                self._busy[-1][1] = max(self._busy[-1][1], end)
-            else:
-                self._busy.append([start, end])
-        self._starts = [start for start, _ in self._busy]
-        self._before = [0.0, *accumulate((end - start).total_seconds() for start, end in self._busy)]
-
-    def at(self, moment: datetime) -> float:
-        """Return the seconds of work before a moment."""
-        i = bisect_right(self._starts, moment) - 1
-        if i < 0:
-            return 0.0
-        start, end = self._busy[i]
-        return self._before[i] + (min(end, moment) - start).total_seconds()
-
-
-def _row(trial: FrozenTrial, left: record.Trained | None, clock: _Clock) -> Row:
+def _row(trial: FrozenTrial, left: record.Trained | None, clock: Clock) -> Row:
     values = trial.intermediate_values
     accuracy = trial.value if trial.state == TrialState.COMPLETE else None
     if accuracy is None and values:
@@ -182,7 +153,6 @@ def _row(trial: FrozenTrial, left: record.Trained | None, clock: _Clock) -> Row:
     if accuracy is not None and not isfinite(accuracy):
         accuracy = None
     state: Any = {TrialState.FAIL: "failed"}.get(trial.state, trial.state.name.lower())
-    why = record.reason(trial)
     if record.diverged(trial):
         state = "diverged"
     ended = trial.state.is_finished() and trial.datetime_start and trial.datetime_complete
@@ -194,7 +164,7 @@ def _row(trial: FrozenTrial, left: record.Trained | None, clock: _Clock) -> Row:
         seconds=left.seconds if left else None,
         ended=clock.at(trial.datetime_complete) if ended and trial.datetime_complete else None,
         seed=record.wish(trial).seed,
-        reason="" if trial.state == TrialState.COMPLETE else why,
+        reason="" if trial.state == TrialState.COMPLETE else record.reason(trial),
         params=trial.params or trial.system_attrs.get("fixed_params", {}),
     )
 

@@ -114,24 +114,27 @@ class _Checked(Asked, frozen=True, kw_only=True):
     metric: Metric
 
 
-def again(kept: Kept) -> list[str]:
-    """Return the options of the sweep that a study holds, besides those that name the study."""
-    asked = kept.asked
-    if asked is None:
-        return of_its_own(kept, {})
-    options = ["--trials", str(asked.trials), *of_its_own(kept, {})]
-    for name in ("sampler", "pruner", "seed"):
-        if (value := getattr(asked, name)) != getattr(Plan, name):
-            options += [f"--{name}", str(value)]
-    return options
+def again(kept: Kept, *, trials: int | None = None, wider: Mapping[str, str] | None = None) -> list[str]:
+    """Return the options of the sweep that a study holds, besides those that name the study.
 
-
-def of_its_own(kept: Kept, wider: Mapping[str, str]) -> list[str]:
-    """Return the options that name a study's data, metric, epochs and ranges, some of these `wider`."""
-    given = {**ranges(kept.facts.space), **wider}
-    options = kept.source.options()
+    Parameters
+    ----------
+    kept : Kept
+    trials : int, optional
+        Another number of trials than was asked for.
+    wider : mapping of str to str, optional
+        Other ranges for some hyperparameters.
+    """
+    given, asked = {**ranges(kept.facts.space), **(wider or {})}, kept.asked
+    trials = asked.trials if trials is None and asked is not None else trials
+    options = [] if trials is None else ["--trials", str(trials)]
+    options += kept.source.options()
     if kept.facts.metric != Plan.metric:
         options += ["--metric", kept.facts.metric]
     if kept.facts.epochs != Plan.epochs:
         options += ["--epochs", str(kept.facts.epochs)]
-    return options + [word for name, ends in given.items() for word in ("--range", f"{name}={ends}")]
+    options += [word for name, ends in given.items() for word in ("--range", f"{name}={ends}")]
+    for name in () if asked is None else ("sampler", "pruner", "seed"):
+        if (value := getattr(asked, name)) != getattr(Plan, name):
+            options += [f"--{name}", str(value)]
+    return options

@@ -11,7 +11,6 @@ from fcnet.blas import one_blas_thread
 from fcnet.data import Dataset
 from fcnet.errors import Diverged
 from fcnet.trainer import Training
-from studies import record
 from studies.execution.experiment import FINISHED
 from studies.experiments.plan import Plan
 from studies.experiments.search import Search, prepared
@@ -95,18 +94,18 @@ def rehearse(plan: Plan, *, workers: int, say: Callable[[str], None]) -> Rehears
 
 def _begun(plan: Plan, experiment: Search) -> int:
     """Return how many finished trials there would be at the start, once the study is seen to fit."""
-    taken = [] if experiment.taken is None else experiment.taken.trials
+    taken = experiment.taken
+    at_first = 0 if taken is None else len(taken.trials)
     where = parse(plan.url)
     if where.get_backend_name() == "sqlite" and not Path(str(where.database)).exists():
-        return len(taken)
+        return at_first
     with contextlib.closing(connect(plan.url, create=False)) as storage:
         if plan.study not in {study.study_name for study in storage.get_all_studies()}:
-            return len(taken)
+            return at_first
         study = load_study(storage, plan.study)
         check_facts(study, experiment.facts)
         trials = study.get_trials(deepcopy=False)
-        there = {record.taken_from(trial) for trial in trials}
-        further = sum(record.taken_from(trial) not in there for trial in taken)
+        further = 0 if taken is None else len(taken.further(trials))
         return further + sum(trial.state in FINISHED for trial in trials)
 
 

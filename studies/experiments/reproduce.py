@@ -46,6 +46,8 @@ class Reproduced:
         What differs between the two environments.
     weights_compared : bool
         Whether the final weights were compared: a training that was ended early has none.
+    weights_unknown : bool
+        Whether there are final weights now and none on record: those of a longer training that was cut.
     """
 
     trial: int
@@ -56,6 +58,7 @@ class Reproduced:
     outside: str | None
     environment: list[str]
     weights_compared: bool
+    weights_unknown: bool = False
 
     @property
     def succeeded(self) -> bool:
@@ -65,8 +68,9 @@ class Reproduced:
     def sentence(self) -> str:
         """Say it."""
         epochs = f"{_epochs(self.epochs)}{' and the final weights' if self.weights_compared else ''}"
+        kept = "; its final weights were not kept and cannot be compared" if self.weights_unknown else ""
         if self.identical:
-            return f"Trial {self.trial} is reproduced bit for bit: {epochs} identical."
+            return f"Trial {self.trial} is reproduced bit for bit: {epochs} identical{kept}."
         if not self.environment:
             return f"Trial {self.trial} is not reproduced: {self.first_difference}."
         if self.within_tolerance:
@@ -144,7 +148,7 @@ class Reproduce(Experiment[Reproduced]):
         was, now = record.reason(self.trial), record.reason(last)
         if first is None and self.diverged and was != now:
             first = outside = f"the end: {was!r} is recorded, {now!r} came now"
-        elif first is None and before.digest != again.digest:
+        elif first is None and before.digest is not None and before.digest != again.digest:
             first = "the final weights: every epoch's figures are the same, their hash is not"
         return Reproduced(
             trial=self.trial.number,
@@ -159,6 +163,7 @@ class Reproduce(Experiment[Reproduced]):
                 if before.environment.get(name) != again.environment.get(name)
             ],
             weights_compared=before.digest is not None,
+            weights_unknown=before.digest is None and again.digest is not None,
         )
 
 

@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 from fcnet.errors import UserError
 from fcnet.metrics import Metric
 from studies import record
-from studies.analysis.scores import Score, measured_score, noise_floor, proportion_interval
+from studies.analysis.scores import NO_NOISE, Score, measured_score, noise_floor, proportion_interval
 from studies.experiments.corrected import corrected_of
-from studies.record import Confirmation, Kept
+from studies.record import Confirmation, Kept, best_trial
 from studies.space import is_baseline
 
 
@@ -151,12 +151,6 @@ def summarise(study: Study) -> Summary:
     )
 
 
-def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    """Return the complete trial with the highest value, the earliest of equals; None without any."""
-    complete = (trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None)
-    return max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
-
-
 def require_search(study: Study) -> Kept:
     """Return what a search keeps.
 
@@ -214,7 +208,7 @@ def baseline_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
 def winner_of(study: Study) -> tuple[FrozenTrial, str]:
     """Return the trial to be trained in the end, and a sentence that says on what ground.
 
-    After a tie it is the one that the verdict names: the cheapest.
+    After a tie, or where nothing can be told, it is the one that the verdict names, see `Verdict.cheapest`.
 
     Raises
     ------
@@ -230,18 +224,20 @@ def winner_of(study: Study) -> tuple[FrozenTrial, str]:
     number, rank = confirmation.winner, "has the best confirmed score"
     if confirmation.verdict == "beats":
         rank = "is the confirmed winner"
-    elif confirmation.verdict == "only_candidate":
-        rank = "has no opponent"
+    elif confirmation.verdict == "tie":
+        number, rank = confirmation.cheapest, "is the cheapest of those that tie"
     elif confirmation.more_seeds is None:
-        number, rank = confirmation.cheapest, "is the cheapest of those that could not be told apart"
+        number, rank = confirmation.cheapest, "is the cheapest within a standard error of the best"
     ground = f"Trial {number} {rank}. {confirmation.sentence}"
+    if confirmation.verdict == "only_candidate":
+        ground = confirmation.sentence
     if best.params not in [candidate.params for candidate in confirmation.candidates]:
         ground += f" Trial {best.number} scored better since; it was not confirmed."
     return study.get_trials(deepcopy=False)[number], ground
 
 
 def noise_of(trials: Sequence[FrozenTrial], confirmation: Confirmation | None = None) -> float | None:
-    """Standard deviation of a single training, measured from repeats; None where there are none.
+    """Standard deviation of a single training, measured from repeats; None where none differ.
 
     A confirmation has it; else it comes from complete trials that share their parameters.
     """
@@ -251,7 +247,8 @@ def noise_of(trials: Sequence[FrozenTrial], confirmation: Confirmation | None = 
     for trial in trials:
         if trial.state == TrialState.COMPLETE and trial.value is not None:
             groups.setdefault(tuple(sorted(trial.params.items())), []).append(trial.value)
-    return noise_floor(list(groups.values()))
+    noise = noise_floor(list(groups.values()))
+    return noise if noise is not None and noise > NO_NOISE else None
 
 
 def scores_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept: Kept) -> Scores:

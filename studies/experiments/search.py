@@ -14,9 +14,9 @@ from studies.experiments.advising import outlook_of
 from studies.experiments.data import facts_of, load_data
 from studies.experiments.plan import Plan
 from studies.experiments.results import noise_of
-from studies.experiments.taking import take
+from studies.experiments.taking import Taken, take
 from studies.ranges import at, fitting, point
-from studies.record import ASKED, Asked, Source, Wish
+from studies.record import ASKED, Asked, Source, Wish, best_trial
 from studies.samplers import is_exhausted, make_pruner, make_sampler
 from studies.space import around, baseline, fitted, grid, is_baseline, start
 from studies.storage.database import parse
@@ -45,22 +45,22 @@ class Search(Experiment[Study]):
         if plan.sampler != "grid":  # which holds its own points only
             self._points.append(start(self.searched))
         self.grid = grid(self.searched) if plan.sampler == "grid" else None
-        self.taken = take(plan.taken_from, plan.url, facts, self.space) if plan.taken_from else None
+        points = math.inf if self.grid is None else math.prod(map(len, self.grid.values()))
+        first = len(self._points) + (self._baseline is not None)
+        self.most = int(min(plan.trials, points + first))
+        """Most trials that the study may hold in the end: a grid has so many points."""
+        self.taken: Taken | None = None
+        if plan.taken_from is not None:
+            self.taken = take(
+                plan.taken_from, plan.url, plan.study, facts, space=self.space, searched=self.searched
+            )
         self.plan, self.seed, self.timeout = plan, plan.seed, plan.timeout
         self.may_prune = plan.pruner != "none"
         self._study: Study | None = None
 
-    @property
-    def most(self) -> int:
-        """Most trials that the sweep may hold in the end: a grid has so many points, and the first trials."""
-        if self.grid is None:
-            return self.plan.trials
-        first = len(self._points) + (self._baseline is not None)
-        return min(self.plan.trials, math.prod(map(len, self.grid.values())) + first)
-
     def notices(self) -> list[str]:
         """Say how the ranges were fitted to the data, what a grid holds, and what was taken over."""
-        fitted = fitting(self.plan.space, self.searched, *self.dataset.images.shape)
+        ranges = fitting(self.plan.space, self.searched, *self.dataset.images.shape)
         taken = None if self.taken is None else self.taken.sentence
         alone = None
         if self._baseline is None and self.plan.sampler != "grid":
@@ -68,7 +68,7 @@ class Search(Experiment[Study]):
         few = None
         if self.most < self.plan.trials:
             few = f"The sweep will end with {counted(self.most, 'trial')}: the grid has no more points."
-        return [sentence for sentence in (fitted, alone, few, taken) if sentence is not None]
+        return [sentence for sentence in (ranges, alone, few, taken) if sentence is not None]
 
     def prepare(self, study: Study) -> None:
         """Set sampler and pruner; a resumed sweep must not be proposed the same parameters again."""
@@ -86,10 +86,15 @@ class Search(Experiment[Study]):
             return wanted
         if not self.plan.until_flat or noise_of(trials, self._confirmation()) is not None:
             return []
-        first = next((t for t in trials if t.state == TrialState.COMPLETE), None)
-        if first is None or any(record.wish(t).repeat is not None for t in trials):
+        repeats = [trial for trial in trials if record.wish(trial).repeat is not None]
+        repeated = {record.wish(trial).repeat for trial in repeats}
+        if len(repeated) > 1 or not all(trial.state.is_finished() for trial in repeats):
             return []
-        return [Wanted(record.configuration(first), Wish(repeat=first.number))] * REPEATS
+        first = next((t for t in trials if t.state == TrialState.COMPLETE), None)
+        trial = best_trial(trials) if repeats else first  # the first may learn nothing, and vary by nothing
+        if trial is None or trial.number in repeated:
+            return []
+        return [Wanted(record.configuration(trial), Wish(repeat=trial.number))] * REPEATS
 
     def _first(self, trials: Sequence[FrozenTrial]) -> list[Wanted]:
         if self._points:  # until all of them were seen: this is asked before every trial
@@ -105,6 +110,10 @@ class Search(Experiment[Study]):
     def total(self, trials: Sequence[FrozenTrial]) -> int:
         """Return the plan's number."""
         return self.plan.trials
+
+    def expected(self, trials: Sequence[FrozenTrial]) -> int:
+        """Return the plan's number, or what a grid holds."""
+        return self.most
 
     def enough(self, trials: Sequence[FrozenTrial]) -> str | None:
         """Tell whether a grid is exhausted, or whether further trials promise less than the noise."""

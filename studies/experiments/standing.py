@@ -1,8 +1,10 @@
 """Where a study stands that another process may be running, as far as its trials tell."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -10,8 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from studies import record
 from studies.execution.experiment import FINISHED
 from studies.execution.progress import Progress
-from studies.experiments.results import best_trial
-from studies.record import Kept
+from studies.record import Kept, best_trial
 
 _PACE = 30  # of so many trials that ended last the time that is left is estimated
 _SILENCE = timedelta(seconds=60)
@@ -31,7 +32,7 @@ class Standing:
     silent : float or None
         Seconds without a sign where trials are running that should have ended: it was interrupted, perhaps.
     seconds_left : float or None
-        From the pace of the last trials.
+        From the pace of the last trials; pauses between them are no work.
     """
 
     finished: int
@@ -60,7 +61,8 @@ def standing(trials: Sequence[FrozenTrial], kept: Kept, *, now: datetime) -> Sta
         silent = quiet.total_seconds() if quiet > patience else None
     asked = _asked(trials, kept)
     if asked is not None and running and silent is None and len(ends) > 1:
-        pace = (ends[-1] - ends[0]).total_seconds() / (len(ends) - 1)
+        clock = Clock(trials)
+        pace = (clock.at(ends[-1]) - clock.at(ends[0])) / (len(ends) - 1)
         seconds_left = pace * max(asked - len(done), 0)
     return Standing(len(done), asked, len(running), silent, seconds_left)
 
@@ -70,6 +72,33 @@ def _asked(trials: Sequence[FrozenTrial], kept: Kept) -> int | None:
     if kept.facts.experiment is not None:
         return sum(trial.state != TrialState.FAIL for trial in trials)
     return None if kept.asked is None else kept.asked.trials
+
+
+class Clock:
+    """Times since the first trial started, without those in which no trial was running."""
+
+    def __init__(self, trials: Sequence[FrozenTrial]) -> None:
+        spans = sorted(  # an interrupted one may have been told days later, when the sweep went on
+            (t.datetime_start, t.datetime_complete)
+            for t in trials
+            if t.datetime_start and t.datetime_complete and record.reason(t) != record.INTERRUPTED
+        )
+        self._busy: list[list[datetime]] = []
+        for start, end in spans:
+            if self._busy and start <= self._busy[-1][1]:
+                self._busy[-1][1] = max(self._busy[-1][1], end)
+            else:
+                self._busy.append([start, end])
+        self._starts = [start for start, _ in self._busy]
+        self._before = [0.0, *accumulate((end - start).total_seconds() for start, end in self._busy)]
+
+    def at(self, moment: datetime) -> float:
+        """Return the seconds of work before a moment."""
+        i = bisect_right(self._starts, moment) - 1
+        if i < 0:
+            return 0.0
+        start, end = self._busy[i]
+        return self._before[i] + (min(end, moment) - start).total_seconds()
 
 
 class Watch:

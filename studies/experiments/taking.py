@@ -1,6 +1,7 @@
 """Finished trials of another study on the same data, taken over into a new one."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -9,11 +10,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fcnet.errors import UserError
+from fcnet.hyperparameters import Hyperparameters
+from fcnet.text import counted
 from studies import record
 from studies.execution.experiment import FINISHED
 from studies.record import OPENINGS, Facts, Kept, Opening
-from studies.space import Space
-from studies.storage.database import connect
+from studies.space import Space, holds, is_baseline
+from studies.storage.database import connect, parse
 from studies.storage.errors import redact
 from studies.storage.study import load_study
 
@@ -36,21 +39,31 @@ class Taken:
     openings: list[Opening]
     sentence: str
 
+    def further(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Return those that are not among `trials`: the same seed makes the same training of them.
+
+        A copy that came back by another study would pass for a repeat, and for a training without noise.
+        """
+        held = {_training(trial) for trial in trials if trial.state in FINISHED}
+        return [trial for trial in self.trials if _training(trial) not in held]
+
     def give(self, study: Study) -> None:
         """Add the trials that a study does not have yet; call it with the right to run trainings."""
-        there = {record.taken_from(trial) for trial in study.get_trials(deepcopy=False)}
-        for trial in self.trials:
-            if record.taken_from(trial) not in there:
-                study.add_trial(trial)
+        for trial in self.further(study.get_trials(deepcopy=False)):
+            study.add_trial(trial)
         if self.openings and not record.read(study).openings:
             record.write(study, OPENINGS, self.openings)
 
 
-def take(origin: str, url: str, facts: Facts, space: Space) -> Taken:
+def _training(trial: FrozenTrial) -> tuple[Hyperparameters, int | None]:
+    return record.configuration(trial), record.wish(trial).seed
+
+
+def take(origin: str, url: str, study_name: str, facts: Facts, *, space: Space, searched: Space) -> Taken:
     """Read the finished trials of another study whose values are those that a new study would find.
 
-    They are: of the same data, protocol and number of epochs, within the ranges. A training for more epochs
-    is cut, where its learning rate was constant; a falling one fell otherwise.
+    They are: of the same data, protocol and number of epochs, the baseline or within the searched ranges. A
+    training for more epochs is cut, where its learning rate was constant; a falling one fell otherwise.
 
     Parameters
     ----------
@@ -58,8 +71,8 @@ def take(origin: str, url: str, facts: Facts, space: Space) -> Taken:
         ``[URL#]STUDY``.
     url : str
         Address of the new study's database, and of the other one where `origin` names none.
-    facts, space
-        Of the new study.
+    study_name, facts, space, searched
+        Of the new study: its distributions have room for the baseline besides what is searched.
 
     Raises
     ------
@@ -68,6 +81,8 @@ def take(origin: str, url: str, facts: Facts, space: Space) -> Taken:
     """
     address, _, name = origin.rpartition("#")
     address = address or url
+    if (parse(address), name) == (parse(url), study_name):
+        raise UserError(f"the study {name!r} has its own trials already: leave out --from")
     with contextlib.closing(connect(address, create=False)) as storage:
         study = load_study(storage, name)
         kept = record.read(study)
@@ -75,11 +90,13 @@ def take(origin: str, url: str, facts: Facts, space: Space) -> Taken:
             raise UserError(f"nothing can be taken over from the study {name!r}: {why}; leave out --from")
         finished = [t for t in study.get_trials(deepcopy=False) if t.state in FINISHED]
     where = f"{redact(address)}#{name}"
-    found = [trial for each in finished if (trial := _fitted(each, where, kept, facts, space)) is not None]
+    fitted = (_fitted(each, where, kept, facts, space=space, searched=searched) for each in finished)
+    found = [trial for trial in fitted if trial is not None]
     if not found:
         reason = "it has no finished trial"
         if finished and kept.facts.epochs > facts.epochs:
-            reason = f"its trials had {kept.facts.epochs} epochs, and their learning rate fell over them"
+            epochs = counted(kept.facts.epochs, "epoch")
+            reason = f"its trials had {epochs}, and their learning rate fell over them"
         elif finished:
             reason = "all its trials lie outside of the ranges"
         raise UserError(f"nothing can be taken over from the study {name!r}: {reason}; leave out --from")
@@ -99,18 +116,21 @@ def _otherwise(kept: Kept, facts: Facts) -> str | None:
     if (old.metric, old.loss) != (facts.metric, facts.loss):
         return f"it was judged by {old.metric}, not {facts.metric}, or trained with another loss"
     if old.epochs < facts.epochs:
-        return f"its trainings had {old.epochs} epochs, not {facts.epochs}"
+        return f"its trainings had {counted(old.epochs, 'epoch')}, not {facts.epochs}"
     return None
 
 
-def _fitted(trial: FrozenTrial, where: str, kept: Kept, facts: Facts, space: Space) -> FrozenTrial | None:
+def _fitted(
+    trial: FrozenTrial, where: str, kept: Kept, facts: Facts, *, space: Space, searched: Space
+) -> FrozenTrial | None:
     """Return a trial as it would have been in the new study; None if it could not have been."""
     left, h = record.trained(trial), record.configuration(trial)
     limits: Any = space.get("components")
     if h.components is None and limits is not None:
         h = replace(h, components=limits.high)  # all that there are
     params = {name: value for name, value in asdict(h).items() if name in space}
-    if left is None or not all(d._contains(d.to_internal_repr(params[name])) for name, d in space.items()):
+    within = space if is_baseline(trial) else searched
+    if left is None or not all(holds(d, params[name]) for name, d in within.items()):
         return None
     values = [trial.intermediate_values[epoch.epoch] for epoch in left.epochs]
     state, value, why = trial.state, trial.value, record.reason(trial)

@@ -186,12 +186,12 @@ class Train(Experiment[tuple[Final, list[list[EpochMetrics]]]]):
         return found
 
 
-def _judge(model: Model, images: NDArray[Any], labels: NDArray[Any], metric: Metric) -> ledger.Judged:
+def _judge(model: Model, images: NDArray[Any], labels: NDArray[Any], metric: Metric) -> ledger.Examined:
     """Judge each network and all as one by labels (n,) of raw images (n, n_features)."""
     logits, n_classes = model.logits(images), len(model.class_names)
     predicted = decide(model.pooled(logits))
     table = confusion(predicted, labels, n_classes).tolist() if 2 < n_classes <= MOST_CLASSES_SHOWN else None
-    return ledger.Judged(
+    return ledger.Examined(
         [score(metric, decide(z), labels) for z in logits], score(metric, predicted, labels), table
     )
 

@@ -192,6 +192,12 @@ def diverged(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.PRUNED and "diverged" in reason(trial)
 
 
+def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """Return the complete trial with the highest value, the earliest of equals; None without any."""
+    complete = (trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None)
+    return max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
+
+
 def last_failure(trials: Sequence[FrozenTrial]) -> str:
     """Return why the last trial that failed did; empty if none did."""
     return next((reason(trial) for trial in reversed(trials) if trial.state == TrialState.FAIL), "")

@@ -133,10 +133,11 @@ class GatheringStorage(RDBStorage):
         return gathering.attr("user", trial_id, key, value)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set or gather it; see `optuna.storages.BaseStorage`."""
+        """Set it at once, with all that waits: a pruner reads its own again after the next epoch."""
         if (gathering := self._gathering()) is None:
             return super().set_trial_system_attr(trial_id, key, value)
-        return gathering.attr("system", trial_id, key, value)
+        gathering.attr("system", trial_id, key, value)
+        return self._write(gathering)
 
     def _set_trial_param(
         self,

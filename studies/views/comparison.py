@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fcnet.text import counted
-from studies.experiments.comparison import Comparison, Judged, Side
+from studies.experiments.comparison import Comparable, Comparison, Side
 from studies.views.words import duration, number, percent, points
 
 ABSENT = "–"
@@ -81,7 +81,7 @@ def _as_found(found: Comparison) -> str:
     )
 
 
-def _basis(judged: Judged) -> str:
+def _basis(judged: Comparable) -> str:
     if judged.ground == "confirmed":
         return (
             "Both are the best confirmed of their search, trained on the same"

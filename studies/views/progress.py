@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from studies.analysis.advice import repeated
+from studies.analysis.advice import same_score
 from studies.execution.experiment import FINISHED
 from studies.execution.progress import Progress
 from studies.views.sparkline import can_show, sparkline
@@ -85,7 +85,7 @@ class SweepDisplay:
             if trial.state == TrialState.COMPLETE and trial.value is not None:
                 self._so_far.append(max([trial.value, *self._so_far[-1:]]))
                 self._scores.append(trial.value)
-        same = repeated(self._scores)
+        same = same_score(self._scores)
         if same is not None and not self._warned:
             self._warned = True
             self._console.print(

@@ -25,11 +25,7 @@ def print_best(console: Console, summary: Summary, advice: Advice, *, options: s
     )
     if summary.trial is None or summary.value is None or summary.params is None:
         console.print("No trial is complete yet.")
-        if trials.pruned:  # none is ended early before some are complete
-            console.print(
-                f"All {counted(trials.pruned, 'training')} diverged: choose lower rates, as"
-                " --range learning_rate=1e-5:1e-2, in a new study."
-            )
+        _print_ends(console, advice.diverged, trials.pruned - advice.diverged)
         return
     baseline = summary.baseline
     console.print(
@@ -50,6 +46,20 @@ def print_best(console: Console, summary: Summary, advice: Advice, *, options: s
     if summary.scores is None or summary.scores.test is None:
         steps.append(("train", "train the winner and open the test set"))
     print_next(console, [(command(verb + options), words) for verb, words in steps])
+
+
+def _print_ends(console: Console, diverged: int, pruned: int) -> None:
+    """Print what to do where every training was ended early."""
+    if diverged:
+        console.print(
+            f"{'' if pruned else 'All '}{counted(diverged, 'training')} diverged: choose lower rates, as"
+            " --range learning_rate=1e-5:1e-2, in a new study."
+        )
+    if pruned:
+        console.print(
+            f"The pruner ended {counted(pruned, 'training')} early: go on with more --trials, or with"
+            " --pruner none."
+        )
 
 
 def print_next(console: Console, steps: list[tuple[str, str]]) -> None:

@@ -94,9 +94,12 @@ def noise_sentence(noise: float | None, n_trials: int, baseline: float | None = 
     measured = f"A single training varies by {points(noise)}{where} (standard deviation, from repeats)"
     if n_trials < 2:
         return f"{measured}."
+    reach = distance_from_best(noise, n_trials)
+    if reach >= 1:
+        return f"{measured}: of {n_trials} trials, any may well be equal to the best."
     return (
-        f"{measured}: of {n_trials} trials, those less than {points(distance_from_best(noise, n_trials))}"
-        " below the best may well be equal to it."
+        f"{measured}: of {n_trials} trials, those less than {points(reach)} below the best may well be equal"
+        " to it."
     )
 
 
@@ -122,7 +125,12 @@ def remarks(summary: Summary) -> list[str]:
             f"A {metric_words(summary.metric)} is not corrected for the picking, which would need the class"
             f" of each row: a confirmation tells luck from merit."
         )
-    found = (flattery_sentence(scores), uncorrected, noise_told(summary))
+    opened = None
+    if summary.test_openings and scores.test is None:
+        opened = (
+            f"The test set of this study was opened {counted(summary.test_openings, 'time')}, for others."
+        )
+    found = (flattery_sentence(scores), uncorrected, opened, noise_told(summary))
     return [sentence for sentence in found if sentence]
 
 

@@ -5,8 +5,8 @@ from plotly.graph_objects import Figure
 
 from studies import record
 from studies.experiments.overview import effects_of
-from studies.experiments.results import best_trial, require_search, summarise
-from studies.record import ONE_FACTOR
+from studies.experiments.results import require_search, summarise
+from studies.record import ONE_FACTOR, best_trial
 from studies.views.figures.curves import learning_curves_figure
 from studies.views.figures.history import history_figure
 from studies.views.figures.marginals import panels_figure
