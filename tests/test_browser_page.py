@@ -252,13 +252,64 @@ def test_it_prints_in_order_with_all_trials(browser, tmp_path):
     page, errors = opened(browser, written(tmp_path, make_study(80)), color_scheme="dark")
     page.pdf(path=tmp_path / "page.pdf", format="A4")
     assert (tmp_path / "page.pdf").stat().st_size > 50_000
-    page.emulate_media(media="print")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    begin_printing(page)
     assert page.locator("#table tbody tr").count() == 80
     expect(page.locator('[data-figure="effect-momentum"] .main-svg').first).to_be_visible()
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
     assert errors == []
     page.close()
+
+
+PAPER = 182 / 25.4 * 96  # pixels between the margins of A4
+
+
+def begin_printing(page: Page) -> None:
+    """Do what a browser does: it says so while the window has its width, then lays the paper out."""
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 688, "height": 970})
+
+
+def sizes_of_figures(page: Page) -> list[list[float]]:
+    """Return width and height of each figure's box, and of what is drawn in it."""
+    return page.evaluate(
+        """[...document.querySelectorAll('.figure')].map(box => {
+            const [a, b] = [box, box.querySelector('.main-svg')].map(one => one.getBoundingClientRect());
+            return [a.width, a.height, b.width, b.height].map(Math.round)})"""
+    )
+
+
+@pytest.mark.parametrize("width", [1500, 800])
+def test_on_paper_every_figure_fills_its_box_and_nothing_is_cut_off(browser, tmp_path, width):
+    alone = written(tmp_path, make_study(30, confirmed=True, metric="balanced_accuracy"))
+    both = tmp_path / "compare.html"
+    both.write_text(render_comparison(compare_studies([make_study(30, name=name) for name in "ab"])))
+    for address, n in ((alone, 12), (both.as_uri(), 2)):
+        page, errors = opened(browser, address, viewport={"width": width, "height": 900})
+        page.wait_for_function("document.querySelectorAll('.pair .main-svg').length > 2")
+        on_screen = sizes_of_figures(page)[-1] if n == 2 else None
+        begin_printing(page)
+        sizes = sizes_of_figures(page)
+        assert len(sizes) == n
+        assert [size[2:] for size in sizes] == [size[:2] for size in sizes]
+        rows = page.evaluate(
+            """[...document.querySelectorAll('.panels, .pair')].map(row => new Set(
+                [...row.querySelectorAll('.figure')].map(box => box.getBoundingClientRect().x)).size)"""
+        )
+        assert rows == ([3, 3, 2, 2] if n == 12 else [2])  # figures stand side by side
+        rights = page.evaluate(
+            """[...document.querySelectorAll('table, .figure, p, dd')]
+                .map(one => one.getBoundingClientRect().right)"""
+        )
+        assert max(rights) <= PAPER + 1
+        assert page.evaluate("getComputedStyle(document.querySelector('.key')).printColorAdjust") == "exact"
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(media="screen")
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        if on_screen:
+            assert sizes_of_figures(page)[-1] == on_screen
+        assert errors == []
+        page.close()
 
 
 def test_a_running_sweeps_page_follows_it_without_losing_the_view(browser, tmp_path, monkeypatch):

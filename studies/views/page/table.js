@@ -43,6 +43,7 @@ window.trialTable = (table, more, count, choose) => {
   const cell = (kind, text, name) => {
     const made = document.createElement(kind);
     made.textContent = text;
+    if (name === "seed") made.className = name;
     if (isText(name)) {
       made.className = `text ${name}`;
       if (name === "reason") made.title = text;
@@ -53,7 +54,7 @@ window.trialTable = (table, more, count, choose) => {
   const button = (text, act) => {
     const made = document.createElement("button");
     made.type = "button";
-    made.textContent = text;
+    text.split(/(?<=_)/).forEach((part, i) => made.append(...(i ? [document.createElement("wbr"), part] : [part])));
     made.addEventListener("click", act);
     return made;
   };
