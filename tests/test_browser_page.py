@@ -89,10 +89,13 @@ def test_the_file_shows_everything_offline_at_any_width(browser, file, scheme, w
 
 def test_a_click_in_a_figure_or_a_key_in_the_table_shows_a_trials_curves(browser, file):
     page, errors = opened(browser, file)
-    best = json.loads(page.locator("#data").text_content())["best"]
+    data = json.loads(page.locator("#data").text_content())
+    assert data["winner"] != data["best"]
     assert len(traces(page, "effect-batch_size")["best"]) == 1
     legend = page.locator("#curves-of")
-    expect(legend).to_contain_text(f"best trial {best}")
+    expect(legend).to_contain_text(f"winner, trial {data['winner']} (")
+    expect(legend).not_to_contain_text("best")
+    expect(page.locator("#table tr.of-winner th")).to_have_text(str(data["winner"]))
     expect(legend).not_to_contain_text("chosen")
     box = page.locator('[data-figure="progress-trial"] .scatterlayer .trace .points path.point').nth(3)
     page.mouse.move(*centre(box))

@@ -25,7 +25,8 @@ from studies.record import attributes
 from studies.views.note import sweep_note
 from studies.views.page import Surroundings, render
 from studies.views.page.assets import fingerprint, inline, inline_policy
-from studies.views.page.plots import curve_layouts, progress_figure
+from studies.views.page.learning import curve_layouts
+from studies.views.page.plots import progress_figure
 from studies.views.page.stages import chart, stages
 from studies.views.sentences import headline, panel_sentence, standing_sentence, sureness
 
@@ -132,7 +133,8 @@ def test_the_answer_comes_first_and_everything_has_its_place(trained):
     figures = [attrs["data-figure"] for _, attrs in tags if "data-figure" in attrs]
     assert figures[:3] == ["effect-batch_size", "effect-learning_rate", "effect-hidden_units"]
     assert {"progress-trial", "progress-time", "curve-loss", "curve-accuracy"} < {*figures}
-    for name, value in trained.summary.params.items():
+    (winner,) = [row for row in trained.rows if row.trial == trained.summary.scores.trial]
+    for name, value in winner.params.items():
         assert f"{name} {value:.3g}" in text if isinstance(value, float) else name in text
     assert trained.kept.facts.data[:12] in text
 
@@ -154,6 +156,32 @@ def test_what_the_figures_show_is_what_the_study_holds(trained):
     assert [row[0] for row in data["rows"]] == [row.trial for row in trained.rows]
     epochs, train_loss, *_ = data["curves"][str(best)]
     assert len(epochs) == len(train_loss) == 20
+
+
+def test_after_a_confirmation_the_page_is_about_its_winner_and_says_which_trial_the_star_is(trained):
+    best, winner = trained.summary.trial, trained.summary.scores.trial
+    assert best != winner
+    html = render(trained, LIVE)
+    _, text = read(html)
+    score, best_score = trained.summary.scores, 100 * trained.summary.value
+    card = text[text.index(f"Winner, trial {winner}") :]
+    assert card.startswith(
+        f"Winner, trial {winner} {100 * score.confirmed.mean:.2f} %"
+        f" confirmed; in the search {100 * score.search.mean:.2f} % Its parameters batch_size "
+    )
+    assert f"Best of the search, trial {best}: {best_score:.2f} %" in card
+    assert f"best of the search, trial {best} winner, trial {winner} baseline" in text
+    assert f"python sweep.py reproduce {winner}" in html
+    assert f"python sweep.py reproduce {best}" not in html
+    data = data_of(html)
+    assert (data["best"], data["winner"]) == (best, winner)
+    for figure in ("effect-batch_size", "progress-trial", "progress-time"):
+        drawn = {trace.get("name"): trace for trace in data["figures"][figure]["data"]}
+        assert (drawn["best"]["customdata"], drawn["winner"]["customdata"]) == ([best], [winner])
+    alone = render(overview(make_study(20), now=NOW), LIVE)
+    assert "Winner" not in read(alone)[1]
+    drawn = data_of(alone)["figures"]["progress-trial"]["data"]
+    assert "winner" not in [trace.get("name") for trace in drawn]
 
 
 def test_the_stages_stand_on_one_scale_beside_baseline_and_report(trained):

@@ -17,7 +17,8 @@ from studies.program import command
 from studies.views import sentences, words
 from studies.views.figures.panels import rounded
 from studies.views.page import assets
-from studies.views.page.plots import MARKS, curve_columns, curve_layouts, effect_figure, progress_figure
+from studies.views.page.learning import curve_columns, curve_layouts
+from studies.views.page.plots import MARKS, effect_figure, progress_figure, winner_beside
 from studies.views.page.stages import stages
 from studies.views.templates import template
 
@@ -60,7 +61,9 @@ def render(overview: Overview, around: Surroundings | None = None) -> str:
         marks=_marks_shown(overview),
         next=_next(overview, around.options),
         again=command(shlex.join(again(overview.kept)) + around.options),
-        reproduce=command(f"reproduce {overview.summary.trial}" + around.options),
+        reproduce=command(f"reproduce {_winner(overview)}" + around.options),
+        winner=next((row for row in overview.rows if row.trial == _winner(overview)), None),
+        aside=winner_beside(overview),
         kept=overview.kept,
         judged=words.metric_words(overview.summary.metric),
         say=sentences,
@@ -112,8 +115,8 @@ def _json(value: Any) -> Markup:
 
 
 def _data(overview: Overview) -> dict[str, Any]:
-    info, rows = overview.effects, overview.rows
-    figures = {f"effect-{panel.name}": effect_figure(info, panel, rows, first=True) for panel in info.panels}
+    rows = overview.rows
+    figures = {f"effect-{panel.name}": effect_figure(overview, panel) for panel in overview.effects.panels}
     for against in ("trial", "time"):
         if (drawn := progress_figure(overview, against=against)) is not None:
             figures[f"progress-{against}"] = drawn
@@ -139,9 +142,14 @@ def _data(overview: Overview) -> dict[str, Any]:
             for row in rows
         ],
         "best": overview.summary.trial,
+        "winner": _winner(overview),
         "baseline": overview.baseline,
         "running": overview.standing.is_running,
     }
+
+
+def _winner(overview: Overview) -> int | None:
+    return None if overview.summary.scores is None else overview.summary.scores.trial
 
 
 def _value(value: Any) -> Any:
@@ -168,7 +176,8 @@ def _next(overview: Overview, options: str) -> list[tuple[str, str]]:
             steps.append((more, f"train them on so many seeds that a verdict is likely: {cost}"))
         if summary.test_openings == 0:
             steps.append(("train", "train the winner, save the model, open the test set once"))
-        steps.append((f"reproduce {summary.trial}", "train the best trial again and compare every bit"))
+        which = "best trial" if summary.confirmation is None else "winner"
+        steps.append((f"reproduce {_winner(overview)}", f"train the {which} again and compare every bit"))
         if overview.advice.wider:
             steps.append(
                 (shlex.join(overview.advice.wider), "search beyond the edges that the best trial touches")

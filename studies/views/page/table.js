@@ -79,7 +79,7 @@ window.trialTable = (table, more, count, choose) => {
   const line = row => {
     const made = document.createElement("tr");
     made.className = row[1];
-    if (row[0] === data.best) made.classList.add("of-best");
+    if (row[0] === data.winner) made.classList.add("of-winner");
     if (row[0] === chosen) made.classList.add("chosen");
     for (const name of columns()) {
       const text = shown(name, row[place(name)]);
