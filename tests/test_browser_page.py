@@ -116,6 +116,25 @@ def test_a_click_in_a_figure_or_a_key_in_the_table_shows_a_trials_curves(browser
     page.close()
 
 
+def test_no_title_of_an_axis_is_cut_off(browser, tmp_path):
+    page, errors = opened(browser, written(tmp_path, make_study(30, metric="balanced_accuracy")))
+    page.get_by_text("The other hyperparameters").click()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.figure')].every(box => box.querySelector('.main-svg'))"
+    )
+    beyond = """[...document.querySelectorAll('.ytitle, .xtitle')].map(title => {
+        const [a, b] = [title, title.closest('.figure')].map(one => one.getBoundingClientRect());
+        return Math.max(b.left - a.left, a.right - b.right, b.top - a.top, a.bottom - b.bottom)})"""
+    assert max(page.evaluate(beyond)) <= 0
+    begin_printing(page)
+    assert max(page.evaluate(beyond)) <= 0
+    expect(page.locator("#curves-section .caption")).to_contain_text(
+        "plain accuracy, the score is the balanced accuracy"
+    )
+    assert errors == []
+    page.close()
+
+
 def zoom(page: Page, figure: str) -> None:
     """Drag over the middle of a figure."""
     locator = page.locator(f'[data-figure="{figure}"] .draglayer .nsewdrag')

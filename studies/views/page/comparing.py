@@ -8,7 +8,7 @@ from studies.experiments.overview import Row
 from studies.program import command
 from studies.views import comparison as say
 from studies.views.figures.panels import rounded
-from studies.views.page.plots import Figure, best_so_far, layout_of, percent_axis, time_unit
+from studies.views.page.plots import Figure, axis_title, best_so_far, layout_of, percent_axis, time_unit
 from studies.views.page.rendering import Surroundings, framed
 from studies.views.page.stages import Chart, Line, chart, measured
 from studies.views.words import metric_words
@@ -92,7 +92,7 @@ def _progress(sides: Sequence[Side], *, against: str) -> Figure | None:
     depth = min(max(top - min(firsts), 2.0), 8.0)
     pad = 0.02 * (last or 1.0)
     words = f"{unit_name.capitalize()} of work" if timed else "Trial"
-    x_axis = {"range": [-pad, last + pad], "title": {"text": words, "standoff": 8}}
+    x_axis = {"range": [-pad, last + pad], **axis_title(words, 8)}
     metric = sides[0].summary.metric
     y_axis = {
         "range": [top - 1.15 * depth, min(top + 0.12 * depth, 100.5)],

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from studies.experiments.overview import Overview
-from studies.views.page.plots import layout_of
+from studies.views.page.plots import axis_title, layout_of
 
 
 def curve_columns(overview: Overview) -> dict[int, list[list[float | None]]]:
@@ -24,12 +24,12 @@ def curve_columns(overview: Overview) -> dict[int, list[list[float | None]]]:
 
 def curve_layouts(n_epochs: int) -> dict[str, dict[str, Any]]:
     """Return the layouts of the learning curves; the script draws the trials that are asked for."""
-    epochs: dict[str, Any] = {"title": {"text": "Epoch", "standoff": 8}, "rangemode": "tozero"}
+    epochs: dict[str, Any] = {**axis_title("Epoch", 8), "rangemode": "tozero"}
     if n_epochs < 10:  # there are no halves
         epochs["dtick"] = 1
     return {
-        "loss": layout_of(epochs, {"title": {"text": "Loss (nats)", "standoff": 6}}),
-        "accuracy": layout_of(epochs, {"title": {"text": "Accuracy (%)", "standoff": 6}}),
+        "loss": layout_of(epochs, axis_title("Loss (nats)")),
+        "accuracy": layout_of(epochs, axis_title("Accuracy (%)")),
     }
 
 

@@ -140,7 +140,7 @@ def progress_figure(overview: Overview, *, against: str) -> Figure | None:
     traces.append(_single("chosen"))
     pad = 0.02 * (last or 1)
     words = f"{unit_name.capitalize()} of work" if timed else "Trial"
-    axis: dict[str, Any] = {"range": [-pad, last + pad], "title": {"text": words, "standoff": 8}}
+    axis: dict[str, Any] = {"range": [-pad, last + pad], **axis_title(words, 8)}
     if not timed and last < 10:
         axis["dtick"] = 1
     return {
@@ -239,8 +239,15 @@ def _plain_axis(panel: Panel) -> dict[str, Any]:
 
 def percent_axis(metric: str, *, titled: bool) -> dict[str, Any]:
     """Return the settings of a vertical axis of scores."""
-    title = {"title": {"text": validation_percent(metric), "standoff": 6}} if titled else {}
-    return {**title, "nticks": 7}
+    words = validation_percent(metric)
+    if metric != "accuracy":  # the one line would be longer than the axis
+        words = words.replace(" accuracy", "<br>accuracy")
+    return {**(axis_title(words) if titled else {}), "nticks": 7}
+
+
+def axis_title(words: str, standoff: int = 6) -> dict[str, Any]:
+    """Return the setting of an axis' title, so small that the lowest figure, that of paper, holds it."""
+    return {"title": {"text": words, "standoff": standoff, "font": {"size": 13}}}
 
 
 def layout_of(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
