@@ -156,11 +156,12 @@ def test_what_differs_is_marked_in_every_table():
         make_study(12, name="b", seed=4, asked=50),
     )
     kept = attributes(studies[1])[FACTS]
-    write_attribute(studies[1], FACTS, {**kept, "space": {**kept["space"], "momentum": "0..0.5"}})
+    space = {**kept["space"], "momentum": "0..0.5", "n_layers": "3..3"}
+    write_attribute(studies[1], FACTS, {**kept, "space": space})
     found = compare_studies(studies)
     ranges = {line.label: line for line in spaces(found)}
-    assert [name for name, line in ranges.items() if line.differs] == ["momentum"]
-    assert ranges["momentum"].second == "0..0.5"
+    assert [name for name, line in ranges.items() if line.differs] == ["momentum", "n_layers"]
+    assert (ranges["momentum"].second, ranges["n_layers"].second) == ("0..0.5", "3")
     assert [line.label for line in settings(found) if line.differs] == ["test set opened", "trials asked for"]
     lines = {line.label: line for line in winners(found)}
     assert lines["trial"].differs

@@ -22,6 +22,7 @@ from studies.experiments.marginal import Panel, Trend
 from studies.experiments.overview import Standing, overview
 from studies.experiments.results import summarise
 from studies.record import attributes
+from studies.space import DEFAULT_SPACE
 from studies.views.note import sweep_note
 from studies.views.page import Surroundings, render
 from studies.views.page.assets import fingerprint, inline, inline_policy
@@ -261,6 +262,52 @@ def test_what_is_fixed_is_said_to_be(value, sentence):
     trend = Trend([value], [85.0], [84.0], [86.0], [0.0], [False])
     for tuned in (None, trend):
         assert panel_sentence(Panel("hidden_units", value, value, True, None, tuned)) == sentence
+
+
+def within_the_space(study, **ranges):
+    """Return what the page shows of a study of such a space."""
+    kept = attributes(study)[record.FACTS]
+    record.write_attribute(study, record.FACTS, {**kept, "space": {**kept["space"], **ranges}})
+    return overview(study, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "title", "figures"),
+    [
+        (
+            {"batch_size": "32..32 (log)", "momentum": "0.5..0.5"},
+            "What learning rate and hidden units do",
+            ["learning_rate", "hidden_units"],
+        ),
+        (
+            {"batch_size": "32..32 (log)", "learning_rate": "0.01..0.01 (log)"},
+            "What hidden units do",
+            ["hidden_units"],
+        ),
+        (
+            dict.fromkeys(("batch_size", "learning_rate", "hidden_units"), "1..1"),
+            "What the hyperparameters do",
+            [],
+        ),
+    ],
+)
+def test_what_is_fixed_has_no_panel_and_no_range(ranges, title, figures):
+    html = render(within_the_space(make_study(12), **ranges), LIVE)
+    tags, text = read(html)
+    assert text.count(title) == 1
+    found = [attrs["data-figure"] for _, attrs in tags if "data-figure" in attrs]
+    effects = [name for name in data_of(html)["figures"] if name.startswith("effect-")]
+    assert found[: len(effects)] == effects
+    main = ("batch_size", "learning_rate", "hidden_units")
+    assert [n for n in effects if n.removeprefix("effect-") in main] == [f"effect-{n}" for n in figures]
+    assert "effect-n_layers" in effects
+    assert ("The other hyperparameters" in text) == bool(figures)
+    space = [name for name in DEFAULT_SPACE if name in ranges]
+    told = ", ".join(f"{name} {ranges[name].split('..')[0]}" for name in space)
+    assert f" Fixed: {told}. " in text
+    for name, words in ranges.items():
+        assert f"{name} {words.split('..')[0]}; " in text
+        assert words not in text
 
 
 def test_what_cannot_be_said_yet_is_not_said():

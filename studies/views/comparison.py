@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fcnet.text import counted
 from studies.experiments.comparison import Comparison, Judged, Side
-from studies.views.words import duration, number, percent, points
+from studies.views.words import duration, number, percent, points, range_words
 
 ABSENT = "–"
 
@@ -112,7 +112,9 @@ def winners(found: Comparison) -> list[Line]:
 
 def spaces(found: Comparison) -> list[Line]:
     """Return the ranges that were searched."""
-    first, second = (side.kept.facts.space for side in found.sides)
+    first, second = (
+        {name: range_words(text) for name, text in side.kept.facts.space.items()} for side in found.sides
+    )
     return _lines(first, second)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from fcnet.text import counted
-from studies.experiments.marginal import FACTORS
+from studies.experiments.marginal import FACTORS, Panel
 from studies.experiments.overview import Overview
 from studies.experiments.plan import again
 from studies.program import command
@@ -56,8 +56,14 @@ def render(overview: Overview, around: Surroundings | None = None) -> str:
         o=overview,
         summary=overview.summary,
         stages=stages(overview.summary),
-        panels=[(panel, sentences.panel_sentence(panel)) for panel in overview.effects.panels],
-        main=FACTORS,
+        panels=[(panel, sentences.panel_sentence(panel)) for panel in _varied(overview)],
+        do=_effects_title(overview),
+        fixed=[
+            f"{name} {words.range_words(text)}"
+            for name, text in overview.kept.facts.space.items()
+            if words.range_words(text) != text
+        ],
+        main=_in_view(overview),
         marks=_marks_shown(overview),
         next=_next(overview, around.options),
         again=command(shlex.join(again(overview.kept)) + around.options),
@@ -116,7 +122,7 @@ def _json(value: Any) -> Markup:
 
 def _data(overview: Overview) -> dict[str, Any]:
     rows = overview.rows
-    figures = {f"effect-{panel.name}": effect_figure(overview, panel) for panel in overview.effects.panels}
+    figures = {f"effect-{panel.name}": effect_figure(overview, panel) for panel in _varied(overview)}
     for against in ("trial", "time"):
         if (drawn := progress_figure(overview, against=against)) is not None:
             figures[f"progress-{against}"] = drawn
@@ -146,6 +152,26 @@ def _data(overview: Overview) -> dict[str, Any]:
         "baseline": overview.baseline,
         "running": overview.standing.is_running,
     }
+
+
+def _varied(overview: Overview) -> list[Panel]:
+    """Return the panels that have something to show: the others' hyperparameter is fixed."""
+    return [panel for panel in overview.effects.panels if panel.low < panel.high]
+
+
+def _effects_title(overview: Overview) -> str:
+    """Say what stands in the panels in view."""
+    panels = [panel.name for panel in _varied(overview)] if overview.effects.panels else FACTORS
+    *names, last = [name.replace("_", " ") for name in FACTORS if name in panels] or ["the hyperparameters"]
+    if names:
+        return f"What {', '.join(names)} and {last} do"
+    return f"What {last} do" if last.endswith("s") else f"What {last} does"
+
+
+def _in_view(overview: Overview) -> list[str]:
+    """Return whose panels are in view at once: the main hyperparameters', or all where those are fixed."""
+    names = [panel.name for panel in _varied(overview)]
+    return [name for name in names if name in FACTORS] or names
 
 
 def _winner(overview: Overview) -> int | None:
