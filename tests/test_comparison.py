@@ -2,12 +2,16 @@
 
 import contextlib
 import json
+import re
+from datetime import timedelta
 
+import numpy as np
 import pytest
 from conftest import write_images
-from made import make_study
+from made import NOW, drawn, make_study, trial
+from optuna.trial import TrialState
 from scripted import Scripted, noisy
-from test_page import read
+from test_page import data_of, read
 
 from fcnet.errors import UsageError
 from studies.api import open_study
@@ -17,13 +21,14 @@ from studies.execution.run import run
 from studies.experiments.comparison import compare_studies
 from studies.experiments.confirm import Confirm
 from studies.experiments.data import load_data_of
+from studies.experiments.overview import overview
 from studies.experiments.plan import Plan
 from studies.experiments.search import prepared
-from studies.record import FACTS, attributes, write_attribute
+from studies.record import FACTS, FINAL, OPENINGS, attributes, write_attribute
 from studies.space import BASELINE, START
 from studies.storage.database import connect
 from studies.views.comparison import counts, headline, settings, spaces, sureness, winners
-from studies.views.page import Surroundings, render_comparison
+from studies.views.page import Surroundings, render, render_comparison
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +194,62 @@ def test_what_differs_is_marked_in_every_table():
     assert places == sorted(places)
     for stage in ("Found", "Corrected", "Confirmed", "Tested as one"):
         assert text.count(f" {stage} a ") == text.count(f" {stage} b ") == (stage != "Corrected")
+    assert "Tested as one b not yet" in text
+
+
+def staged(*studies):
+    """Return stage, study and value of each line of the chart of both."""
+    html = render_comparison(compare_studies(studies), Surroundings(live=True))
+    (table,) = re.findall(r'<table class="stages">.*?</table>', html, re.DOTALL)
+    cells = re.findall(r'<(?:th scope="row"|td class="(?:note|value)")>([^<]*)<', table)
+    return [tuple(cells[i : i + 3]) for i in range(0, len(cells), 3)], html
+
+
+def test_the_stages_of_both_stand_in_one_order_and_what_never_comes_is_a_dash(address):
+    corrected = swept(address, "corrected", of(0.80), trials=4, seed=8)
+    tested = make_study(30, name="a", confirmed=True, tested=True)
+    kept = attributes(tested)[FINAL]
+    (opening,) = attributes(tested)[OPENINGS]
+    write_attribute(tested, FINAL, {**kept, "ensemble_accuracy": None, "ensemble_interval": None})
+    alone = {**opening, "test_accuracies": [0.85], "models": ["a"], "ensemble_accuracy": None}
+    write_attribute(tested, OPENINGS, [alone])
+    for studies in ((tested, corrected), (corrected, tested)):
+        lines, _ = staged(*studies)
+        labels = list(dict.fromkeys(label for label, *_ in lines))
+        assert labels == ["Found", "Corrected", "Confirmed", "Tested"]
+        values = {(label, name): value for label, name, value in lines}
+        assert values["Corrected", "a"] == "–"
+        assert values["Corrected", "corrected"].endswith("%")
+        assert values["Confirmed", "corrected"] == "not yet"
+    assembled = make_study(30, name="b", confirmed=True, tested=True)
+    values = {(label, name): value for label, name, value in staged(tested, assembled)[0]}
+    assert (values["Tested as one", "a"], values["Tested as one", "b"]) == ("–", "86.15 %")
+
+
+def test_scores_of_two_metrics_are_called_scores():
+    studies = make_study(12, name="a"), make_study(12, name="b", metric="balanced_accuracy")
+    html = staged(*studies)[1]
+    assert '"Validation score (%)"' in html
+    assert "Best validation score so far of both against the number of trials" in html
+    assert "alidation accuracy" not in html
+
+
+def test_both_figures_of_the_progress_have_one_scale():
+    studies = [make_study(0, name=name) for name in "ab"]
+    begin = NOW - timedelta(days=1)
+    for study, first in zip(studies, (0.7, 0.8), strict=True):
+        for i, (accuracy, seconds) in enumerate(((0.84, 1000), (first, 10), (0.85, 1100))):
+            rest = {"state": TrialState.COMPLETE, "epochs": 20, "start": begin, "seconds": seconds}
+            study.add_trial(trial(i, drawn(np.random.default_rng(i)), accuracy=accuracy, **rest))
+    for html in (
+        render_comparison(compare_studies(studies), Surroundings(live=True)),
+        render(overview(studies[1], now=NOW), Surroundings(live=True)),
+    ):
+        figures = data_of(html)["figures"]
+        low, high = figures["progress-trial"]["layout"]["yaxis"]["range"]
+        assert [low, high] == figures["progress-time"]["layout"]["yaxis"]["range"]
+        assert low < 80
+        assert high > 85
 
 
 def test_before_the_first_trial_there_is_a_page_too():

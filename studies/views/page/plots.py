@@ -107,7 +107,7 @@ def progress_figure(overview: Overview, *, against: str) -> Figure | None:
     last = total / unit if timed else float(info.last)
     xs = [rounded(x) for x, _ in best] + [rounded(last)]
     ys = [rounded(100 * (row.accuracy or 0.0)) for _, row in [*best, best[-1]]]
-    bottom, top = _progress_range(ys[0], ys[-1], info.noise_width)
+    bottom, top = _progress_range(lowest_first(overview.rows), ys[-1], info.noise_width)
     traces: list[dict[str, Any]] = []
     if info.noise_width is not None:
         edge = {"x": xs, "mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip"}
@@ -163,6 +163,18 @@ def best_so_far(rows: Sequence[tuple[float, Row]]) -> list[tuple[float, Row]]:
         if row.state == "complete" and row.accuracy is not None and (top is None or row.accuracy > top):
             best.append((x, row))
     return best
+
+
+def lowest_first(rows: Sequence[Row]) -> float:
+    """Return the lower of the scores, in per cent, that the best so far begins with in both figures.
+
+    By their ends another trial may be the first than by their numbers: the figures share a scale.
+    """
+    by_number = best_so_far([(row.trial, row) for row in rows])
+    by_end = best_so_far([(row.ended, row) for row in rows if row.ended is not None])
+    return min(
+        (100.0 * (row.accuracy or 0.0) for line in (by_number, by_end) for _, row in line[:1]), default=100.0
+    )
 
 
 def time_unit(total: float) -> tuple[float, str]:
@@ -237,9 +249,9 @@ def _plain_axis(panel: Panel) -> dict[str, Any]:
     return axis
 
 
-def percent_axis(metric: str, *, titled: bool) -> dict[str, Any]:
-    """Return the settings of a vertical axis of scores."""
-    words = validation_percent(metric)
+def percent_axis(metric: str | None, *, titled: bool) -> dict[str, Any]:
+    """Return the settings of a vertical axis of scores; None are scores of several metrics."""
+    words = "Validation score (%)" if metric is None else validation_percent(metric)
     if metric != "accuracy":  # the one line would be longer than the axis
         words = words.replace(" accuracy", "<br>accuracy")
     return {**(axis_title(words) if titled else {}), "nticks": 7}

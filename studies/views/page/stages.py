@@ -44,7 +44,10 @@ class Chart:
 
 
 Line = tuple[str, str, str, Score | None]
-"""Label, note, kind and score of a stage."""
+"""Label, note, kind and score of a stage; what has none is still to come, unless its kind is `never`."""
+
+ORDER = ("Found", "Corrected", "Confirmed", "Tested", "Tested as one")
+"""The stages of a winner's own scores."""
 
 
 def stages(summary: Summary) -> Chart | None:
@@ -98,7 +101,7 @@ def chart(lines: Sequence[Line]) -> Chart:
     n_ticks = round((right - left) / step)
     return Chart(
         [
-            Stage(label, note, "not yet", "", "missing")
+            Stage(label, note, "–" if kind == "never" else "not yet", "", "missing")
             if score is None
             else Stage(
                 label,
