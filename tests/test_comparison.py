@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -14,6 +15,7 @@ from scripted import Scripted, noisy
 from test_page import data_of, read
 
 from fcnet.errors import UsageError
+from studies import record
 from studies.api import open_study
 from studies.commands.main import main
 from studies.commands.main import read as options_of
@@ -59,9 +61,9 @@ def swept(address, name, quality, *, spread=0.004, trials=3, **options):
     return open_study(address, name)
 
 
-def confirmed(address, study, quality):
+def confirmed(address, study, quality, n_seeds=5):
     dataset, source = load_data_of(study, None, say=lambda _: None)
-    trained(Confirm(study, dataset, source, top=1, n_seeds=5), address, quality, 0.004)
+    trained(Confirm(study, dataset, source, top=1, n_seeds=n_seeds), address, quality, 0.004)
 
 
 def said(*studies):
@@ -102,6 +104,22 @@ def test_the_verdict_grows_with_what_is_known(address):
     turned = said(better, worse)
     assert turned[0] == told
     assert turned[1] == sure
+
+
+def test_the_side_with_fewer_folds_is_to_be_confirmed_and_another_winner_of_its_own_is_told(address):
+    fewer, all_ = (swept(address, f"of-{i}", of(0.80 + i / 50), seed=i) for i in (3, 5))
+    confirmed(address, fewer, of(0.86), n_seeds=3)
+    confirmed(address, all_, of(0.80))
+    assert record.read(fewer).confirmation.more_seeds is None  # it is sure of its own winner
+    found = compare_studies([fewer, all_])
+    assert (found.judged.seeds, found.judged.more) == (3, (0,))
+    assert "which the tables show" not in sureness(found)
+    one, other = found.judged.trials
+    another = replace(found, judged=replace(found.judged, trials=(one, other + 7)))
+    assert (
+        f"On the 3 shared folds trial {other + 7} of of-5 leads its search; its own confirmation, on 5 seeds,"
+        f" names trial {other}, which the tables show."
+    ) in sureness(another)
 
 
 def test_equal_confirmed_winners_cannot_be_told_apart(address):

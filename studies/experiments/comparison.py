@@ -231,7 +231,7 @@ def _judge_confirmed(
         return Judged((first, second), found=found, why="both confirmed the same configuration as the best")
     most = max(len(one.candidates) for one in confirmations)
     lead = confirmed_lead(outcomes, (places[0], places[1]), picked_from=most)
-    more = tuple(i for i, one in enumerate(confirmations) if len(one.seeds) < FOLDS and one.more_seeds)
+    more = tuple(i for i, one in enumerate(confirmations) if len(one.seeds) < FOLDS)
     return Judged((first, second), lead, "confirmed", found=found, more=more, seeds=n)
 
 

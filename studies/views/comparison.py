@@ -48,7 +48,8 @@ def sureness(found: Comparison) -> str:
     if _other_data(found):
         a, b = (f"{s.name} on {s.summary.data.name} ({s.summary.data.fingerprint[:12]})" for s in found.sides)
         return f"{a}, {b}: scores on other data are no comparison."
-    told = [_interval(found) if judged.lead else _as_found(found), _basis(judged), _epochs(found)]
+    how_far = _interval(found) if judged.lead else _as_found(found)
+    told = [how_far, _basis(judged), *_others(found), _epochs(found)]
     return " ".join(sentence for sentence in told if sentence)
 
 
@@ -94,6 +95,20 @@ def _basis(judged: Judged) -> str:
             " how much a training varies is known from repeats. A confirmation of both tells more."
         )
     return ""
+
+
+def _others(found: Comparison) -> list[str]:
+    """Say whose own confirmation names another winner than the shared folds, which the tables show."""
+    told, judged = [], found.judged
+    for side, trial in zip(found.sides, judged.trials or (), strict=False):
+        scores, confirmation = side.summary.scores, side.kept.confirmation
+        if judged.ground == "confirmed" and scores and confirmation and scores.trial != trial:
+            told.append(
+                f"On the {judged.seeds} shared folds trial {trial} of {side.name} leads its search; its own"
+                f" confirmation, on {counted(len(confirmation.seeds), 'seed')}, names trial {scores.trial},"
+                " which the tables show."
+            )
+    return told
 
 
 def _epochs(found: Comparison) -> str:
