@@ -17,7 +17,7 @@ from studies.dashboard.serving import application
 from studies.experiments.comparison import compare_studies
 from studies.experiments.overview import overview
 from studies.storage.database import connect
-from studies.views.page import render, render_comparison
+from studies.views.page import Surroundings, render, render_comparison
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 WIDE = {"width": 1500, "height": 900}
@@ -116,6 +116,29 @@ def test_a_click_in_a_figure_or_a_key_in_the_table_shows_a_trials_curves(browser
     page.close()
 
 
+@pytest.mark.parametrize("width", [1500, 390])
+def test_a_command_wraps_between_its_words_and_is_copied_as_it_is_typed(browser, tmp_path, width):
+    path = tmp_path / "page.html"
+    options = f" --storage sqlite:///{'long/' * 30}sweep.db --study 'two  words'"
+    path.write_text(render(overview(make_study(30, asked=90), now=NOW), Surroundings(options=options)))
+    page, errors = opened(browser, path.as_uri(), viewport={"width": width, "height": 900})
+    lines = page.evaluate(
+        """[...document.querySelectorAll('code')].filter(code => code.querySelector('.word')).map(code => {
+            getSelection().selectAllChildren(code);
+            return [code.parentNode.querySelector('.copy').dataset.copy, String(getSelection())]})"""
+    )
+    assert len(lines) >= 4
+    assert all(copied == selected for copied, selected in lines)
+    broken = """[...document.querySelectorAll('code .word')].filter(word => word.textContent.length < 25)
+        .filter(word => { const range = new Range(); range.selectNodeContents(word);
+            return new Set([...range.getClientRects()].map(one => one.top)).size > 1; })
+        .map(word => word.textContent)"""
+    assert page.evaluate(broken) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert errors == []
+    page.close()
+
+
 def test_no_title_of_an_axis_is_cut_off(browser, tmp_path):
     page, errors = opened(browser, written(tmp_path, make_study(30, metric="balanced_accuracy")))
     page.get_by_text("The other hyperparameters").click()
@@ -156,6 +179,10 @@ def test_the_table_sorts_and_filters(browser, tmp_path):
     page, errors = opened(browser, written(tmp_path, make_study(120)))
     rows = page.locator("#table tbody tr")
     expect(rows).to_have_count(50)
+    heads = page.locator("#table thead th").all_inner_texts()
+    assert [heads[0].split()[0], *heads[-4:]] == ["Trial", "Epochs", "Seconds", "Reason", "Seed"]
+    mirror = [head.replace("\n", "") for head in heads].index("mirror")
+    assert rows.first.locator("th, td").nth(mirror).inner_text() in ("True", "False")  # as in the card
     page.get_by_role("button", name="Show all 120").click()
     expect(rows).to_have_count(120)
     page.get_by_role("button", name="Accuracy (%)").click()

@@ -1,5 +1,6 @@
 """The page as text: what it says at each stage, what it holds, and that no name in it can act."""
 
+import io
 import json
 import re
 import shlex
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from made import NOW, drawn, make_study, trial
 from optuna.trial import TrialState
+from rich.console import Console
 
 import studies
 from studies import record
@@ -23,6 +25,7 @@ from studies.experiments.overview import Standing, overview
 from studies.experiments.results import summarise
 from studies.record import attributes
 from studies.space import DEFAULT_SPACE
+from studies.views.confirm import print_confirmation
 from studies.views.note import sweep_note
 from studies.views.page import Surroundings, render
 from studies.views.page.assets import fingerprint, inline, inline_policy
@@ -103,9 +106,15 @@ def test_scales_end_where_there_is_nothing_more():
         [("Tested", "", "stage", Score(1.0, 0.9, 1.0, 4)), ("Found", "", "stage", Score(0.0, None, None, 1))]
     )
     assert {0.0, 100.0} <= {float(words) for _, words in told.ticks}
-    assert all(0 <= float(words) <= 100 for _, words in told.ticks)
+    assert [at for at, words in told.ticks if float(words) in (0, 100)] == [0, 100]
+    (tested,) = [stage for stage in told.stages if stage.label == "Tested"]
+    assert tested.at == tested.high == 100
     assert curve_layouts(3)["loss"]["xaxis"]["dtick"] == 1  # there are no halves of epochs
     assert "dtick" not in curve_layouts(20)["loss"]["xaxis"]
+    for n in (1, 2, 3, 20):
+        low, high = curve_layouts(n)["accuracy"]["xaxis"]["range"]
+        assert 0 < low < 1  # the first epoch
+        assert n < high < n + 1
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +207,23 @@ def test_the_stages_stand_on_one_scale_beside_baseline_and_report(trained):
     assert found["Confirmed"].low < found["Confirmed"].at < found["Confirmed"].high
     elsewhere = overview(make_study(5, data="photos.npz"), now=NOW)
     assert "Published" not in [stage.label for stage in stages(elsewhere.summary).stages]  # another task
+
+
+def test_one_page_writes_its_numbers_in_one_way(trained):
+    html = render(trained, LIVE)
+    _, text = read(html)
+    found = {stage.label: stage for stage in stages(trained.summary).stages}
+    confirmed = trained.summary.confirmation
+    (winner,) = [c for c in confirmed.candidates if c.trial == trained.summary.scores.trial]
+    within = f"{100 * winner.low:.2f} .. {100 * winner.high:.2f} %"
+    assert found["Confirmed"].interval == within
+    assert text.count(within) == 2  # in the chart and in the table
+    assert "Std (points)" in text
+    order = [int(n) for n in re.findall(r'<th scope="row">trial (\d+)', html)]
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_confirmation(console, confirmed, trained.summary)
+    terminal = re.findall(r"^\W*trial (\d+)", console.export_text(), re.MULTILINE)
+    assert order == [int(n) for n in terminal[: len(order)]] != sorted(order)
 
 
 def test_the_headline_says_what_is_known_and_how_sure_it_is():

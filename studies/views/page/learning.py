@@ -24,9 +24,10 @@ def curve_columns(overview: Overview) -> dict[int, list[list[float | None]]]:
 
 def curve_layouts(n_epochs: int) -> dict[str, dict[str, Any]]:
     """Return the layouts of the learning curves; the script draws the trials that are asked for."""
-    epochs: dict[str, Any] = {**axis_title("Epoch", 8), "rangemode": "tozero"}
+    pad = 0.02 * (n_epochs - 1) or 0.5
+    epochs: dict[str, Any] = {**axis_title("Epoch", 8), "range": [1 - pad, n_epochs + pad]}
     if n_epochs < 10:  # there are no halves
-        epochs["dtick"] = 1
+        epochs |= {"tick0": 1, "dtick": 1}
     return {
         "loss": layout_of(epochs, axis_title("Loss (nats)")),
         "accuracy": layout_of(epochs, axis_title("Accuracy (%)")),

@@ -7,7 +7,7 @@ from studies.analysis.scores import Score
 from studies.experiments.one_factor import are_the_reports
 from studies.experiments.report import REPORTED
 from studies.experiments.results import Summary
-from studies.views.sentences import trainings
+from studies.views.sentences import interval, trainings
 from studies.views.words import percent
 
 
@@ -107,7 +107,7 @@ def chart(lines: Sequence[Line]) -> Chart:
                 label,
                 note,
                 percent(score.mean),
-                _within(score),
+                interval(score.low, score.high),
                 kind,
                 place(score.mean),
                 place(score.low),
@@ -115,18 +115,8 @@ def chart(lines: Sequence[Line]) -> Chart:
             )
             for label, note, kind, score in lines
         ],
-        [
-            (round(100.0 * i / n_ticks, 2), f"{100 * (left + i * step):g}")
-            for i in range(n_ticks + 1)
-            if -1e-9 < left + i * step < 1.0 + 1e-9  # the room beyond is for the last point
-        ],
+        [(round(100.0 * i / n_ticks, 2), f"{100 * (left + i * step):g}") for i in range(n_ticks + 1)],
     )
-
-
-def _within(score: Score) -> str:
-    if score.low is None or score.high is None:
-        return ""
-    return f"{100 * score.low:.1f} to {100 * score.high:.1f}"
 
 
 def _scale(low: float, high: float) -> tuple[float, float, float]:
@@ -134,4 +124,4 @@ def _scale(low: float, high: float) -> tuple[float, float, float]:
     width = max(high - low, 0.02)
     step = next(s for s in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if width / s <= 5)
     left, right = int((low - 0.1 * width) / step) * step, (int((high + 0.1 * width) / step) + 1) * step
-    return round(left, 6), round(right, 6), step
+    return max(round(left, 6), 0.0), min(round(right, 6), 1.0), step

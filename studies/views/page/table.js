@@ -2,7 +2,7 @@
 "use strict";
 window.trialTable = (table, more, count, choose) => {
   const FIXED = ["trial", "state", "accuracy", "epochs", "seconds", "ended", "seed", "reason"];
-  const HEADS = {trial: "Trial", state: "State", epochs: "Epochs", seconds: "Seconds"};
+  const HEADS = {trial: "Trial", state: "State", epochs: "Epochs", seconds: "Seconds", reason: "Reason", seed: "Seed"};
   const SHOWN = 50;
   let data = null, sorted = "trial", up = true, words = "", all = false, chosen = null;
 
@@ -16,6 +16,7 @@ window.trialTable = (table, more, count, choose) => {
   const shown = (name, value) => {
     if (value === null || value === undefined) return "";
     if (name === "accuracy") return value.toFixed(2);
+    if (typeof value === "boolean") return value ? "True" : "False";  // as commands take it
     if (typeof value === "number" && !Number.isInteger(value)) {
       return Math.abs(value) < 1e-3 && value !== 0 ? value.toExponential(2) : String(Number(value.toPrecision(3)));
     }
