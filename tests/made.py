@@ -150,7 +150,7 @@ def make_study(
             trials.append(trial(i, params, state=TrialState.PRUNED, epochs=1, reason=why, **common))
         elif i and accuracy < 0.84 and chance < pruned + diverged:
             trials.append(
-                trial(i, params, state=TrialState.PRUNED, epochs=5, reason="pruned after epoch 4", **common)
+                trial(i, params, state=TrialState.PRUNED, epochs=5, reason="pruned after 5 epochs", **common)
             )
         else:
             trials.append(trial(i, params, state=TrialState.COMPLETE, epochs=20, **common))

@@ -17,7 +17,7 @@ from studies.dashboard.serving import application
 from studies.experiments.comparison import compare_studies
 from studies.experiments.overview import overview
 from studies.storage.database import connect
-from studies.views.page import render, render_comparison
+from studies.views.page import Surroundings, render, render_comparison
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 WIDE = {"width": 1500, "height": 900}
@@ -89,10 +89,13 @@ def test_the_file_shows_everything_offline_at_any_width(browser, file, scheme, w
 
 def test_a_click_in_a_figure_or_a_key_in_the_table_shows_a_trials_curves(browser, file):
     page, errors = opened(browser, file)
-    best = json.loads(page.locator("#data").text_content())["best"]
+    data = json.loads(page.locator("#data").text_content())
+    assert data["winner"] != data["best"]
     assert len(traces(page, "effect-batch_size")["best"]) == 1
     legend = page.locator("#curves-of")
-    expect(legend).to_contain_text(f"best trial {best}")
+    expect(legend).to_contain_text(f"winner, trial {data['winner']} (")
+    expect(legend).not_to_contain_text("best")
+    expect(page.locator("#table tr.of-winner th")).to_have_text(str(data["winner"]))
     expect(legend).not_to_contain_text("chosen")
     box = page.locator('[data-figure="progress-trial"] .scatterlayer .trace .points path.point').nth(3)
     page.mouse.move(*centre(box))
@@ -109,6 +112,48 @@ def test_a_click_in_a_figure_or_a_key_in_the_table_shows_a_trials_curves(browser
     assert page.locator('[data-figure="curve-loss"] .scatterlayer .trace').count() == 6
     page.reload()
     expect(legend).to_contain_text("chosen trial 3 ")  # an address that can be sent to somebody
+    assert errors == []
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1500, 390])
+def test_a_command_wraps_between_its_words_and_is_copied_as_it_is_typed(browser, tmp_path, width):
+    path = tmp_path / "page.html"
+    options = f" --storage sqlite:///{'long/' * 30}sweep.db --study 'two  words'"
+    path.write_text(render(overview(make_study(30, asked=90), now=NOW), Surroundings(options=options)))
+    page, errors = opened(browser, path.as_uri(), viewport={"width": width, "height": 900})
+    lines = page.evaluate(
+        """[...document.querySelectorAll('code')].filter(code => code.querySelector('.word')).map(code => {
+            getSelection().selectAllChildren(code);
+            return [code.parentNode.querySelector('.copy').dataset.copy, String(getSelection())]})"""
+    )
+    assert len(lines) >= 4
+    assert all(copied == selected for copied, selected in lines)
+    broken = """[...document.querySelectorAll('code .word')].filter(word => word.textContent.length < 25)
+        .filter(word => { const range = new Range(); range.selectNodeContents(word);
+            return new Set([...range.getClientRects()].map(one => one.top)).size > 1; })
+        .map(word => word.textContent)"""
+    assert page.evaluate(broken) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert errors == []
+    page.close()
+
+
+def test_no_title_of_an_axis_is_cut_off(browser, tmp_path):
+    page, errors = opened(browser, written(tmp_path, make_study(30, metric="balanced_accuracy")))
+    page.get_by_text("The other hyperparameters").click()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.figure')].every(box => box.querySelector('.main-svg'))"
+    )
+    beyond = """[...document.querySelectorAll('.ytitle, .xtitle')].map(title => {
+        const [a, b] = [title, title.closest('.figure')].map(one => one.getBoundingClientRect());
+        return Math.max(b.left - a.left, a.right - b.right, b.top - a.top, a.bottom - b.bottom)})"""
+    assert max(page.evaluate(beyond)) <= 0
+    begin_printing(page)
+    assert max(page.evaluate(beyond)) <= 0
+    expect(page.locator("#curves-section .caption")).to_contain_text(
+        "plain accuracy, the score is the balanced accuracy"
+    )
     assert errors == []
     page.close()
 
@@ -134,6 +179,10 @@ def test_the_table_sorts_and_filters(browser, tmp_path):
     page, errors = opened(browser, written(tmp_path, make_study(120)))
     rows = page.locator("#table tbody tr")
     expect(rows).to_have_count(50)
+    heads = page.locator("#table thead th").all_inner_texts()
+    assert [heads[0].split()[0], *heads[-4:]] == ["Trial", "Epochs", "Seconds", "Reason", "Seed"]
+    mirror = [head.replace("\n", "") for head in heads].index("mirror")
+    assert rows.first.locator("th, td").nth(mirror).inner_text() in ("True", "False")  # as in the card
     page.get_by_role("button", name="Show all 120").click()
     expect(rows).to_have_count(120)
     page.get_by_role("button", name="Accuracy (%)").click()
@@ -252,13 +301,64 @@ def test_it_prints_in_order_with_all_trials(browser, tmp_path):
     page, errors = opened(browser, written(tmp_path, make_study(80)), color_scheme="dark")
     page.pdf(path=tmp_path / "page.pdf", format="A4")
     assert (tmp_path / "page.pdf").stat().st_size > 50_000
-    page.emulate_media(media="print")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    begin_printing(page)
     assert page.locator("#table tbody tr").count() == 80
     expect(page.locator('[data-figure="effect-momentum"] .main-svg').first).to_be_visible()
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
     assert errors == []
     page.close()
+
+
+PAPER = 182 / 25.4 * 96  # pixels between the margins of A4
+
+
+def begin_printing(page: Page) -> None:
+    """Do what a browser does: it says so while the window has its width, then lays the paper out."""
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 688, "height": 970})
+
+
+def sizes_of_figures(page: Page) -> list[list[float]]:
+    """Return width and height of each figure's box, and of what is drawn in it."""
+    return page.evaluate(
+        """[...document.querySelectorAll('.figure')].map(box => {
+            const [a, b] = [box, box.querySelector('.main-svg')].map(one => one.getBoundingClientRect());
+            return [a.width, a.height, b.width, b.height].map(Math.round)})"""
+    )
+
+
+@pytest.mark.parametrize("width", [1500, 800])
+def test_on_paper_every_figure_fills_its_box_and_nothing_is_cut_off(browser, tmp_path, width):
+    alone = written(tmp_path, make_study(30, confirmed=True, metric="balanced_accuracy"))
+    both = tmp_path / "compare.html"
+    both.write_text(render_comparison(compare_studies([make_study(30, name=name) for name in "ab"])))
+    for address, n in ((alone, 12), (both.as_uri(), 2)):
+        page, errors = opened(browser, address, viewport={"width": width, "height": 900})
+        page.wait_for_function("document.querySelectorAll('.pair .main-svg').length > 2")
+        on_screen = sizes_of_figures(page)[-1] if n == 2 else None
+        begin_printing(page)
+        sizes = sizes_of_figures(page)
+        assert len(sizes) == n
+        assert [size[2:] for size in sizes] == [size[:2] for size in sizes]
+        rows = page.evaluate(
+            """[...document.querySelectorAll('.panels, .pair')].map(row => new Set(
+                [...row.querySelectorAll('.figure')].map(box => box.getBoundingClientRect().x)).size)"""
+        )
+        assert rows == ([3, 3, 2, 2] if n == 12 else [2])  # figures stand side by side
+        rights = page.evaluate(
+            """[...document.querySelectorAll('table, .figure, p, dd')]
+                .map(one => one.getBoundingClientRect().right)"""
+        )
+        assert max(rights) <= PAPER + 1
+        assert page.evaluate("getComputedStyle(document.querySelector('.key')).printColorAdjust") == "exact"
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(media="screen")
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        if on_screen:
+            assert sizes_of_figures(page)[-1] == on_screen
+        assert errors == []
+        page.close()
 
 
 def test_a_running_sweeps_page_follows_it_without_losing_the_view(browser, tmp_path, monkeypatch):

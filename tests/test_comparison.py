@@ -2,15 +2,21 @@
 
 import contextlib
 import json
+import re
 import sqlite3
+from dataclasses import replace
+from datetime import timedelta
 
+import numpy as np
 import pytest
 from conftest import write_images
-from made import make_study
+from made import NOW, drawn, make_study, trial
+from optuna.trial import TrialState
 from scripted import Scripted, noisy
-from test_page import read
+from test_page import data_of, read
 
 from fcnet.errors import UsageError
+from studies import record
 from studies.api import open_study
 from studies.commands.main import main
 from studies.commands.main import read as options_of
@@ -18,13 +24,14 @@ from studies.execution.run import run
 from studies.experiments.comparison import compare_studies
 from studies.experiments.confirm import Confirm
 from studies.experiments.data import load_data_of
+from studies.experiments.overview import overview
 from studies.experiments.plan import Plan
 from studies.experiments.search import prepared
-from studies.record import FACTS, attributes, write_attribute
+from studies.record import FACTS, FINAL, OPENINGS, attributes, write_attribute
 from studies.space import BASELINE, START
 from studies.storage.database import connect
 from studies.views.comparison import counts, headline, settings, spaces, sureness, winners
-from studies.views.page import Surroundings, render_comparison
+from studies.views.page import Surroundings, render, render_comparison
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +62,9 @@ def swept(address, name, quality, *, spread=0.004, trials=3, **options):
     return open_study(address, name)
 
 
-def confirmed(address, study, quality, *, top=1):
+def confirmed(address, study, quality, *, top=1, n_seeds=5):
     dataset, source = load_data_of(study, None, say=lambda _: None)
-    trained(Confirm(study, dataset, source, top=top, n_seeds=5), address, quality, 0.004)
+    trained(Confirm(study, dataset, source, top=top, n_seeds=n_seeds), address, quality, 0.004)
 
 
 def said(*studies):
@@ -98,6 +105,22 @@ def test_the_verdict_grows_with_what_is_known(address):
     turned = said(better, worse)
     assert turned[0] == told
     assert turned[1] == sure
+
+
+def test_the_side_with_fewer_folds_is_to_be_confirmed_and_another_winner_of_its_own_is_told(address):
+    fewer, all_ = (swept(address, f"of-{i}", of(0.80 + i / 50), seed=i) for i in (3, 5))
+    confirmed(address, fewer, of(0.86), n_seeds=3)
+    confirmed(address, all_, of(0.80))
+    assert record.read(fewer).confirmation.more_seeds is None  # it is sure of its own winner
+    found = compare_studies([fewer, all_])
+    assert (found.judged.seeds, found.judged.more) == (3, (0,))
+    assert "which the tables show" not in sureness(found)
+    one, other = found.judged.trials
+    another = replace(found, judged=replace(found.judged, trials=(one, other + 7)))
+    assert (
+        f"On the 3 shared folds trial {other + 7} of of-5 leads its search; its own confirmation, on 5 seeds,"
+        f" names trial {other}, which the tables show."
+    ) in sureness(another)
 
 
 def test_equal_confirmed_winners_cannot_be_told_apart(address):
@@ -200,11 +223,12 @@ def test_what_differs_is_marked_in_every_table():
         make_study(12, name="b", seed=4, asked=50),
     )
     kept = attributes(studies[1])[FACTS]
-    write_attribute(studies[1], FACTS, {**kept, "space": {**kept["space"], "momentum": "0..0.5"}})
+    space = {**kept["space"], "momentum": "0..0.5", "n_layers": "3..3"}
+    write_attribute(studies[1], FACTS, {**kept, "space": space})
     found = compare_studies(studies)
     ranges = {line.label: line for line in spaces(found)}
-    assert [name for name, line in ranges.items() if line.differs] == ["momentum"]
-    assert ranges["momentum"].second == "0..0.5"
+    assert [name for name, line in ranges.items() if line.differs] == ["momentum", "n_layers"]
+    assert (ranges["momentum"].second, ranges["n_layers"].second) == ("0..0.5", "3")
     assert [line.label for line in settings(found) if line.differs] == ["test set opened", "trials asked for"]
     lines = {line.label: line for line in winners(found)}
     assert lines["trial"].differs
@@ -232,6 +256,62 @@ def test_what_differs_is_marked_in_every_table():
     assert places == sorted(places)
     for stage in ("Found", "Corrected", "Confirmed", "Tested as one"):
         assert text.count(f" {stage} a ") == text.count(f" {stage} b ") == (stage != "Corrected")
+    assert "Tested as one b not yet" in text
+
+
+def staged(*studies):
+    """Return stage, study and value of each line of the chart of both."""
+    html = render_comparison(compare_studies(studies), Surroundings(live=True))
+    (table,) = re.findall(r'<table class="stages">.*?</table>', html, re.DOTALL)
+    cells = re.findall(r'<(?:th scope="row"|td class="(?:note|value)")>([^<]*)<', table)
+    return [tuple(cells[i : i + 3]) for i in range(0, len(cells), 3)], html
+
+
+def test_the_stages_of_both_stand_in_one_order_and_what_never_comes_is_a_dash(address):
+    corrected = swept(address, "corrected", of(0.80), trials=4, seed=8)
+    tested = make_study(30, name="a", confirmed=True, tested=True)
+    kept = attributes(tested)[FINAL]
+    (opening,) = attributes(tested)[OPENINGS]
+    write_attribute(tested, FINAL, {**kept, "ensemble_accuracy": None, "ensemble_interval": None})
+    alone = {**opening, "test_accuracies": [0.85], "models": ["a"], "ensemble_accuracy": None}
+    write_attribute(tested, OPENINGS, [alone])
+    for studies in ((tested, corrected), (corrected, tested)):
+        lines, _ = staged(*studies)
+        labels = list(dict.fromkeys(label for label, *_ in lines))
+        assert labels == ["Found", "Corrected", "Confirmed", "Tested"]
+        values = {(label, name): value for label, name, value in lines}
+        assert values["Corrected", "a"] == "–"
+        assert values["Corrected", "corrected"].endswith("%")
+        assert values["Confirmed", "corrected"] == "not yet"
+    assembled = make_study(30, name="b", confirmed=True, tested=True)
+    values = {(label, name): value for label, name, value in staged(tested, assembled)[0]}
+    assert (values["Tested as one", "a"], values["Tested as one", "b"]) == ("–", "86.15 %")
+
+
+def test_scores_of_two_metrics_are_called_scores():
+    studies = make_study(12, name="a"), make_study(12, name="b", metric="balanced_accuracy")
+    html = staged(*studies)[1]
+    assert '"Validation score (%)"' in html
+    assert "Best validation score so far of both against the number of trials" in html
+    assert "alidation accuracy" not in html
+
+
+def test_both_figures_of_the_progress_have_one_scale():
+    studies = [make_study(0, name=name) for name in "ab"]
+    begin = NOW - timedelta(days=1)
+    for study, first in zip(studies, (0.7, 0.8), strict=True):
+        for i, (accuracy, seconds) in enumerate(((0.84, 1000), (first, 10), (0.85, 1100))):
+            rest = {"state": TrialState.COMPLETE, "epochs": 20, "start": begin, "seconds": seconds}
+            study.add_trial(trial(i, drawn(np.random.default_rng(i)), accuracy=accuracy, **rest))
+    for html in (
+        render_comparison(compare_studies(studies), Surroundings(live=True)),
+        render(overview(studies[1], now=NOW), Surroundings(live=True)),
+    ):
+        figures = data_of(html)["figures"]
+        low, high = figures["progress-trial"]["layout"]["yaxis"]["range"]
+        assert [low, high] == figures["progress-time"]["layout"]["yaxis"]["range"]
+        assert low < 80
+        assert high > 85
 
 
 def test_before_the_first_trial_there_is_a_page_too():

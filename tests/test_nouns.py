@@ -18,7 +18,7 @@ def test_a_balanced_accuracy_is_called_so_wherever_it_is_drawn():
     titles = {
         str(figure["layout"]["yaxis"].get("title", {}).get("text")) for figure in data["figures"].values()
     }
-    assert titles == {"Validation balanced accuracy (%)", "None"}
+    assert titles == {"Validation balanced<br>accuracy (%)", "None"}
     assert data["judged"] == "balanced accuracy"
     assert "alidation accuracy" not in html
     assert "its last epoch's balanced accuracy" in text

@@ -1,5 +1,6 @@
 """The page as text: what it says at each stage, what it holds, and that no name in it can act."""
 
+import io
 import json
 import re
 import shlex
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from made import NOW, drawn, make_study, trial
 from optuna.trial import TrialState
+from rich.console import Console
 
 import studies
 from studies import record
@@ -23,10 +25,13 @@ from studies.experiments.overview import overview
 from studies.experiments.results import summarise
 from studies.experiments.standing import Standing
 from studies.record import attributes
+from studies.space import DEFAULT_SPACE
+from studies.views.confirm import print_confirmation
 from studies.views.note import sweep_note
 from studies.views.page import Surroundings, render
 from studies.views.page.assets import fingerprint, inline, inline_policy
-from studies.views.page.plots import curve_layouts, progress_figure
+from studies.views.page.learning import curve_layouts
+from studies.views.page.plots import progress_figure
 from studies.views.page.stages import chart, stages
 from studies.views.sentences import headline, panel_sentence, standing_sentence, sureness
 
@@ -102,9 +107,15 @@ def test_scales_end_where_there_is_nothing_more():
         [("Tested", "", "stage", Score(1.0, 0.9, 1.0, 4)), ("Found", "", "stage", Score(0.0, None, None, 1))]
     )
     assert {0.0, 100.0} <= {float(words) for _, words in told.ticks}
-    assert all(0 <= float(words) <= 100 for _, words in told.ticks)
+    assert [at for at, words in told.ticks if float(words) in (0, 100)] == [0, 100]
+    (tested,) = [stage for stage in told.stages if stage.label == "Tested"]
+    assert tested.at == tested.high == 100
     assert curve_layouts(3)["loss"]["xaxis"]["dtick"] == 1  # there are no halves of epochs
     assert "dtick" not in curve_layouts(20)["loss"]["xaxis"]
+    for n in (1, 2, 3, 20):
+        low, high = curve_layouts(n)["accuracy"]["xaxis"]["range"]
+        assert 0 < low < 1  # the first epoch
+        assert n < high < n + 1
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +144,8 @@ def test_the_answer_comes_first_and_everything_has_its_place(trained):
     figures = [attrs["data-figure"] for _, attrs in tags if "data-figure" in attrs]
     assert figures[:3] == ["effect-batch_size", "effect-learning_rate", "effect-hidden_units"]
     assert {"progress-trial", "progress-time", "curve-loss", "curve-accuracy"} < {*figures}
-    for name, value in trained.summary.params.items():
+    (winner,) = [row for row in trained.rows if row.trial == trained.summary.scores.trial]
+    for name, value in winner.params.items():
         assert f"{name} {value:.3g}" in text if isinstance(value, float) else name in text
     assert trained.kept.facts.data[:12] in text
 
@@ -157,6 +169,32 @@ def test_what_the_figures_show_is_what_the_study_holds(trained):
     assert len(epochs) == len(train_loss) == 20
 
 
+def test_after_a_confirmation_the_page_is_about_its_winner_and_says_which_trial_the_star_is(trained):
+    best, winner = trained.summary.trial, trained.summary.scores.trial
+    assert best != winner
+    html = render(trained, LIVE)
+    _, text = read(html)
+    score, best_score = trained.summary.scores, 100 * trained.summary.value
+    card = text[text.index(f"Winner, trial {winner}") :]
+    assert card.startswith(
+        f"Winner, trial {winner} {100 * score.confirmed.mean:.2f} %"
+        f" confirmed; in the search {100 * score.search.mean:.2f} % Its parameters batch_size "
+    )
+    assert f"Best of the search, trial {best}: {best_score:.2f} %" in card
+    assert f"best of the search, trial {best} winner, trial {winner} baseline" in text
+    assert f"python sweep.py reproduce {winner}" in html
+    assert f"python sweep.py reproduce {best}" not in html
+    data = data_of(html)
+    assert (data["best"], data["winner"]) == (best, winner)
+    for figure in ("effect-batch_size", "progress-trial", "progress-time"):
+        drawn = {trace.get("name"): trace for trace in data["figures"][figure]["data"]}
+        assert (drawn["best"]["customdata"], drawn["winner"]["customdata"]) == ([best], [winner])
+    alone = render(overview(make_study(20), now=NOW), LIVE)
+    assert "Winner" not in read(alone)[1]
+    drawn = data_of(alone)["figures"]["progress-trial"]["data"]
+    assert "winner" not in [trace.get("name") for trace in drawn]
+
+
 def test_the_stages_stand_on_one_scale_beside_baseline_and_report(trained):
     chart = stages(trained.summary)
     found = {stage.label: stage for stage in chart.stages}
@@ -170,6 +208,23 @@ def test_the_stages_stand_on_one_scale_beside_baseline_and_report(trained):
     assert found["Confirmed"].low < found["Confirmed"].at < found["Confirmed"].high
     elsewhere = overview(make_study(5, data="photos.npz"), now=NOW)
     assert "Published" not in [stage.label for stage in stages(elsewhere.summary).stages]  # another task
+
+
+def test_one_page_writes_its_numbers_in_one_way(trained):
+    html = render(trained, LIVE)
+    _, text = read(html)
+    found = {stage.label: stage for stage in stages(trained.summary).stages}
+    confirmed = trained.summary.confirmation
+    (winner,) = [c for c in confirmed.candidates if c.trial == trained.summary.scores.trial]
+    within = f"{100 * winner.low:.2f} .. {100 * winner.high:.2f} %"
+    assert found["Confirmed"].interval == within
+    assert text.count(within) == 2  # in the chart and in the table
+    assert "Std (points)" in text
+    order = [int(n) for n in re.findall(r'<th scope="row">trial (\d+)', html)]
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_confirmation(console, confirmed, trained.summary)
+    terminal = re.findall(r"^\W*trial (\d+)", console.export_text(), re.MULTILINE)
+    assert order == [int(n) for n in terminal[: len(order)]] != sorted(order)
 
 
 def test_the_headline_says_what_is_known_and_how_sure_it_is():
@@ -234,6 +289,52 @@ def test_what_is_fixed_is_said_to_be(value, sentence):
     trend = Trend([value], [85.0], [84.0], [86.0], [0.0], [False])
     for tuned in (None, trend):
         assert panel_sentence(Panel("hidden_units", value, value, True, None, tuned)) == sentence
+
+
+def within_the_space(study, **ranges):
+    """Return what the page shows of a study of such a space."""
+    kept = attributes(study)[record.FACTS]
+    record.write_attribute(study, record.FACTS, {**kept, "space": {**kept["space"], **ranges}})
+    return overview(study, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "title", "figures"),
+    [
+        (
+            {"batch_size": "32..32 (log)", "momentum": "0.5..0.5"},
+            "What learning rate and hidden units do",
+            ["learning_rate", "hidden_units"],
+        ),
+        (
+            {"batch_size": "32..32 (log)", "learning_rate": "0.01..0.01 (log)"},
+            "What hidden units do",
+            ["hidden_units"],
+        ),
+        (
+            dict.fromkeys(("batch_size", "learning_rate", "hidden_units"), "1..1"),
+            "What the hyperparameters do",
+            [],
+        ),
+    ],
+)
+def test_what_is_fixed_has_no_panel_and_no_range(ranges, title, figures):
+    html = render(within_the_space(make_study(12), **ranges), LIVE)
+    tags, text = read(html)
+    assert text.count(title) == 1
+    found = [attrs["data-figure"] for _, attrs in tags if "data-figure" in attrs]
+    effects = [name for name in data_of(html)["figures"] if name.startswith("effect-")]
+    assert found[: len(effects)] == effects
+    main = ("batch_size", "learning_rate", "hidden_units")
+    assert [n for n in effects if n.removeprefix("effect-") in main] == [f"effect-{n}" for n in figures]
+    assert "effect-n_layers" in effects
+    assert ("The other hyperparameters" in text) == bool(figures)
+    space = [name for name in DEFAULT_SPACE if name in ranges]
+    told = ", ".join(f"{name} {ranges[name].split('..')[0]}" for name in space)
+    assert f" Fixed: {told}. " in text
+    for name, words in ranges.items():
+        assert f"{name} {words.split('..')[0]}; " in text
+        assert words not in text
 
 
 def test_what_cannot_be_said_yet_is_not_said():

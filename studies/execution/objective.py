@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fcnet.errors import Diverged
 from fcnet.metrics import EpochMetrics
+from fcnet.text import counted
 from studies.execution.backend import Backend, Job, RunningTraining
 from studies.execution.experiment import Experiment
 from studies.record import Outcomes, Trained, Wish, wish, write_reason, write_seed, write_trained
@@ -94,7 +95,7 @@ class Objective:
                     trial.report(self.experiment.accuracy(metrics), metrics.epoch)
                     write(_SEEN_SECONDS)
                     if len(epochs) < job.epochs and should_prune():
-                        raise optuna.TrialPruned(f"pruned after epoch {metrics.epoch}")
+                        raise optuna.TrialPruned(f"pruned after {counted(len(epochs), 'epoch')}")
             except (optuna.TrialPruned, Diverged) as error:
                 write_reason(trial, str(error))
                 write_trained(trial, _left(epochs, training, wished))

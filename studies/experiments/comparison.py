@@ -246,7 +246,7 @@ def _judge_confirmed(
         )
     most = max(len(one.candidates) for one in confirmations)
     lead = confirmed_lead(outcomes, (places[0], places[1]), picked_from=most)
-    more = tuple(i for i, one in enumerate(confirmations) if len(one.seeds) < FOLDS and one.more_seeds)
+    more = tuple(i for i, one in enumerate(confirmations) if len(one.seeds) < FOLDS)
     return Comparable((first, second), lead, "confirmed", found=found, more=more, seeds=n)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fcnet.text import counted
 from studies.experiments.comparison import Comparable, Comparison, Side
-from studies.views.words import duration, number, percent, points
+from studies.views.words import duration, number, percent, points, range_words
 
 ABSENT = "–"
 
@@ -48,7 +48,8 @@ def sureness(found: Comparison) -> str:
     if _other_data(found):
         a, b = (f"{s.name} on {s.summary.data.name} ({s.summary.data.fingerprint[:12]})" for s in found.sides)
         return f"{a}, {b}: scores on other data are no comparison."
-    told = [_interval(found) if judged.lead else _as_found(found), _basis(judged), _epochs(found)]
+    how_far = _interval(found) if judged.lead else _as_found(found)
+    told = [how_far, _basis(judged), *_others(found), _epochs(found)]
     return " ".join(sentence for sentence in told if sentence)
 
 
@@ -96,6 +97,20 @@ def _basis(judged: Comparable) -> str:
     return ""
 
 
+def _others(found: Comparison) -> list[str]:
+    """Say whose own confirmation names another winner than the shared folds, which the tables show."""
+    told, judged = [], found.judged
+    for side, trial in zip(found.sides, judged.trials or (), strict=False):
+        scores, confirmation = side.summary.scores, side.kept.confirmation
+        if judged.ground == "confirmed" and scores and confirmation and scores.trial != trial:
+            told.append(
+                f"On the {judged.seeds} shared folds trial {trial} of {side.name} leads its search; its own"
+                f" confirmation, on {counted(len(confirmation.seeds), 'seed')}, names trial {scores.trial},"
+                " which the tables show."
+            )
+    return told
+
+
 def _epochs(found: Comparison) -> str:
     first, second = found.sides
     a, b = first.kept.facts.epochs, second.kept.facts.epochs
@@ -112,7 +127,9 @@ def winners(found: Comparison) -> list[Line]:
 
 def spaces(found: Comparison) -> list[Line]:
     """Return the ranges that were searched."""
-    first, second = (side.kept.facts.space for side in found.sides)
+    first, second = (
+        {name: range_words(text) for name, text in side.kept.facts.space.items()} for side in found.sides
+    )
     return _lines(first, second)
 
 

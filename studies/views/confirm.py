@@ -9,7 +9,7 @@ from studies.program import command
 from studies.record import Confirmation
 from studies.views.console import table
 from studies.views.search import print_next, print_scores
-from studies.views.sentences import cost_of_going_on, going_on, interval, trainings
+from studies.views.sentences import cost_of_going_on, going_on, interval, ranked, trainings
 from studies.views.words import percent
 
 
@@ -21,10 +21,7 @@ def print_confirmation(console: Console, found: Confirmation, summary: Summary, 
         f" {up_to}{counted(len(found.seeds), 'fresh training')} each, on folds of the development data"
     )
     rows = table("candidate", "search", "confirmed", "95 % interval", "std", "n", "s")
-    # Means over different folds are not compared: who was trained longer stands above who left before.
-    for candidate in sorted(
-        found.candidates, key=lambda c: (c.trial != found.winner, -c.n, -(c.mean or 0.0))
-    ):
+    for candidate in ranked(found):
         rows.add_row(
             f"trial {candidate.trial}" + (" (baseline)" if candidate.baseline else ""),
             percent(candidate.search or 0.0),

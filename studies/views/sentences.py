@@ -65,6 +65,14 @@ def trainings(candidate: Candidate, found: Confirmation) -> str:
     return str(whole) if candidate.n == whole else f"{candidate.n} of {whole}"
 
 
+def ranked(found: Confirmation) -> list[Candidate]:
+    """Return the candidates, the winner first.
+
+    Means over different folds are not compared: who was trained longer stands above who left before.
+    """
+    return sorted(found.candidates, key=lambda c: (c.trial != found.winner, -c.n, -(c.mean or 0.0)))
+
+
 def going_on(found: Confirmation) -> str:
     """Return the words that train the same candidates on so many seeds that a verdict is likely."""
     seeds = len(found.seeds) + (found.more_seeds or 0)

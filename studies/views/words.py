@@ -49,6 +49,12 @@ def validation_percent(metric: str) -> str:
     return f"Validation {metric_words(metric)} (%)"
 
 
+def range_words(text: str) -> str:
+    """Return a range as it was described, but that of one value as the value: ``32`` of ``32..32 (log)``."""
+    low, between, high = text.removesuffix(" (log)").partition("..")
+    return low if between and low == high else text
+
+
 def roughly(seconds: float) -> str:
     """Return an estimate of a time: ``about 2 min``."""
     if seconds < 50:

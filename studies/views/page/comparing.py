@@ -8,9 +8,17 @@ from studies.experiments.overview import Row
 from studies.program import command
 from studies.views import comparison as say
 from studies.views.figures.panels import rounded
-from studies.views.page.plots import Figure, best_so_far, layout_of, percent_axis, time_unit
+from studies.views.page.plots import (
+    Figure,
+    axis_title,
+    best_so_far,
+    layout_of,
+    lowest_first,
+    percent_axis,
+    time_unit,
+)
 from studies.views.page.rendering import Surroundings, framed
-from studies.views.page.stages import Chart, Line, chart, measured
+from studies.views.page.stages import ORDER, Chart, Line, chart, measured
 from studies.views.words import metric_words
 
 KINDS = ("first", "second")
@@ -36,22 +44,38 @@ def render_comparison(
         sides=[*zip(found.sides, KINDS, strict=True)],
         found=found,
         stages=_stages(found),
-        judged=metric_words(found.sides[0].summary.metric),
+        judged=metric_words(_metric(found.sides) or "score"),
         next=steps,
         say=say,
     )
 
 
+def _metric(sides: Sequence[Side]) -> str | None:
+    """Return what both were judged by; None where that differs."""
+    metrics = {side.summary.metric for side in sides}
+    return metrics.pop() if len(metrics) == 1 else None
+
+
 def _stages(found: Comparison) -> Chart | None:
     """Return the chart of both winners' scores, stage by stage; None before the first complete trial."""
     lines = [{line[0]: line for line in measured(side.summary)} for side in found.sides]
-    labels = dict.fromkeys([*max(lines, key=len), *lines[0], *lines[1]])
-    shown: list[Line] = [
-        (label, side.name, kind, None if label not in own else own[label][3])
-        for label in labels
+    shown = [
+        _line(label, side.name, kind, own)
+        for label in ORDER
+        if any(label in own for own in lines)
         for side, kind, own in zip(found.sides, KINDS, lines, strict=True)
     ]
-    return chart(shown) if labels else None
+    return chart(shown) if shown else None
+
+
+def _line(label: str, name: str, kind: str, own: dict[str, Line]) -> Line:
+    """Return one side's line of a stage that it may not have."""
+    if label in own:
+        return label, name, kind, own[label][3]
+    # Where a winner has the score before and not this one, it never gets it: it was not the best of the
+    # search, or was tested by a single network.
+    before = own.get({"Corrected": "Found", "Tested as one": "Tested"}.get(label, label))
+    return label, name, kind if before is None or before[3] is None else "never", None
 
 
 def _figures(found: Comparison) -> dict[str, Figure]:
@@ -68,14 +92,13 @@ def _progress(sides: Sequence[Side], *, against: str) -> Figure | None:
         return (None if row.ended is None else row.ended / unit) if timed else float(row.trial)
 
     traces: list[dict[str, Any]] = []
-    firsts, ends = [], []
+    ends = []
     for side, colour in zip(sides, _COLOURS, strict=True):
         ended = [(x, row) for row in side.rows if row.ended is not None and (x := at(row)) is not None]
         best = [(x, 100.0 * (row.accuracy or 0.0)) for x, row in best_so_far(ended)]
         if not best:
             continue
         last = max(x for x, _ in ended)
-        firsts.append(best[0][1])
         ends.append((last, best[-1][1]))
         traces.append(
             {
@@ -89,13 +112,12 @@ def _progress(sides: Sequence[Side], *, against: str) -> Figure | None:
     if not traces:
         return None
     last, top = max(x for x, _ in ends), max(y for _, y in ends)
-    depth = min(max(top - min(firsts), 2.0), 8.0)
+    depth = min(max(top - min(lowest_first(side.rows) for side in sides), 2.0), 8.0)
     pad = 0.02 * (last or 1.0)
     words = f"{unit_name.capitalize()} of work" if timed else "Trial"
-    x_axis = {"range": [-pad, last + pad], "title": {"text": words, "standoff": 8}}
-    metric = sides[0].summary.metric
+    x_axis = {"range": [-pad, last + pad], **axis_title(words, 8)}
     y_axis = {
         "range": [top - 1.15 * depth, min(top + 0.12 * depth, 100.5)],
-        **percent_axis(metric, titled=not timed),
+        **percent_axis(_metric(sides), titled=not timed),
     }
     return {"data": traces, "layout": layout_of(x_axis, y_axis)}

@@ -15,7 +15,8 @@ const coloured = value => {
 const drawFigure = (() => {
   const zoomed = new WeakSet(), drawn = new WeakMap();
   return (box, traces, given, begun = () => {}) => {
-    const first = !box.data, layout = structuredClone(given);
+    // By itself Plotly keeps the size of the first time: on paper, and back on the screen, the box has another.
+    const first = !box.data, layout = {...structuredClone(given), width: box.clientWidth, height: box.clientHeight};
     if (zoomed.has(box)) for (const axis of ["xaxis", "yaxis"]) layout[axis].range = [...box.layout[axis].range];
     drawn.set(box, [traces, given]);
     Plotly.react(box, coloured(traces), coloured(layout), CONFIG);

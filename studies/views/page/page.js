@@ -32,9 +32,10 @@
 
   const followed = () => {
     const list = [];
-    if (data.baseline !== null && data.baseline !== data.best) list.push([data.baseline, "@ink", "baseline, trial"]);
-    if (data.best !== null) list.push([data.best, "@best", "best trial"]);
-    if (chosen !== null && rowOf(chosen) && chosen !== data.best && chosen !== data.baseline) list.push([chosen, "@chosen", "chosen trial"]);
+    const words = data.winner === data.best ? "best trial" : "winner, trial";
+    if (data.baseline !== null && data.baseline !== data.winner) list.push([data.baseline, "@ink", "baseline, trial"]);
+    if (data.winner !== null) list.push([data.winner, "@best", words]);
+    if (chosen !== null && rowOf(chosen) && chosen !== data.winner && chosen !== data.baseline) list.push([chosen, "@chosen", "chosen trial"]);
     return list;
   };
 

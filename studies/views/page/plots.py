@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from math import log10
 from typing import Any
 
-import numpy as np
-
 from studies.experiments.marginal import EffectsInfo, Panel
 from studies.experiments.overview import Overview, Row
 from studies.views.figures.marginals import y_range
@@ -24,12 +22,22 @@ MARKS: dict[str, tuple[str, str, float, str]] = {
 _SINGLES = {
     "baseline": ("diamond", 11, "@ink", {"width": 1, "color": "@paper"}),
     "best": ("star", 17, "@best", {"width": 1, "color": "@paper"}),
+    "winner": ("star-open", 17, "@best", {"width": 2, "color": "@best"}),
     "chosen": ("circle-open", 15, "@chosen", {"width": 2, "color": "@chosen"}),
 }
 
 
-def effect_figure(info: EffectsInfo, panel: Panel, rows: Sequence[Row], *, first: bool) -> Figure:
-    """Draw one hyperparameter: the tuned effect with its band, the trials by state, baseline and best."""
+def winner_beside(overview: Overview) -> Row | None:
+    """Return the winner where it is another than the best of the search: a confirmation may say so."""
+    scores = overview.summary.scores
+    if scores is None or scores.trial == overview.summary.trial:
+        return None
+    return next((row for row in overview.rows if row.trial == scores.trial), None)
+
+
+def effect_figure(overview: Overview, panel: Panel) -> Figure:
+    """Draw one hyperparameter: the tuned effect with its band, trials by state, baseline, best, winner."""
+    info, rows = overview.effects, overview.rows
     bottom, top = y_range(info)
     name, traces = panel.name, []
     if info.noise_width is not None and info.best is not None:
@@ -64,13 +72,16 @@ def effect_figure(info: EffectsInfo, panel: Panel, rows: Sequence[Row], *, first
         if point is not None and name in point.params:
             x, y = [rounded(point.params[name])], [rounded(point.accuracy)]
             traces.append(_single(words, [point.trial], x, y))
+    if (winner := winner_beside(overview)) is not None and name in winner.params:
+        x, y = [rounded(winner.params[name])], [rounded(100 * (winner.accuracy or 0))]
+        traces.append(_single("winner", [winner.trial], x, y))
     traces.append(_single("chosen"))
     axis = powers_axis(panel.low, panel.high) if panel.log and panel.low > 0 else _plain_axis(panel)
     if panel.log and panel.high / panel.low < 4:
         axis = _plain_axis(panel)
     return {
         "data": traces,
-        "layout": layout_of(axis, {"range": [bottom, top], **percent_axis(info.metric, titled=first)}),
+        "layout": layout_of(axis, {"range": [bottom, top], **percent_axis(info.metric, titled=True)}),
         "param": name,
     }
 
@@ -96,7 +107,7 @@ def progress_figure(overview: Overview, *, against: str) -> Figure | None:
     last = total / unit if timed else float(info.last)
     xs = [rounded(x) for x, _ in best] + [rounded(last)]
     ys = [rounded(100 * (row.accuracy or 0.0)) for _, row in [*best, best[-1]]]
-    bottom, top = _progress_range(ys[0], ys[-1], info.noise_width)
+    bottom, top = _progress_range(lowest_first(overview.rows), ys[-1], info.noise_width)
     traces: list[dict[str, Any]] = []
     if info.noise_width is not None:
         edge = {"x": xs, "mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip"}
@@ -123,10 +134,13 @@ def progress_figure(overview: Overview, *, against: str) -> Figure | None:
         }
     )
     traces.append(_single("best", [best[-1][1].trial], xs[-2:-1], ys[-1:]))
+    if (winner := winner_beside(overview)) is not None and (x := at(winner.trial)) is not None:
+        y = rounded(100 * (winner.accuracy or 0))
+        traces.append(_single("winner", [winner.trial], [rounded(x)], [y]))
     traces.append(_single("chosen"))
     pad = 0.02 * (last or 1)
     words = f"{unit_name.capitalize()} of work" if timed else "Trial"
-    axis: dict[str, Any] = {"range": [-pad, last + pad], "title": {"text": words, "standoff": 8}}
+    axis: dict[str, Any] = {"range": [-pad, last + pad], **axis_title(words, 8)}
     if not timed and last < 10:
         axis["dtick"] = 1
     return {
@@ -151,39 +165,22 @@ def best_so_far(rows: Sequence[tuple[float, Row]]) -> list[tuple[float, Row]]:
     return best
 
 
+def lowest_first(rows: Sequence[Row]) -> float:
+    """Return the lower of the scores, in per cent, that the best so far begins with in both figures.
+
+    By their ends another trial may be the first than by their numbers: the figures share a scale.
+    """
+    by_number = best_so_far([(row.trial, row) for row in rows])
+    by_end = best_so_far([(row.ended, row) for row in rows if row.ended is not None])
+    return min(
+        (100.0 * (row.accuracy or 0.0) for line in (by_number, by_end) for _, row in line[:1]), default=100.0
+    )
+
+
 def time_unit(total: float) -> tuple[float, str]:
     """Return the unit in which so many seconds are drawn: its seconds and its name."""
     units = ((3600.0, "hours"), (60.0, "minutes"))
     return next(((unit, name) for unit, name in units if total > 3 * unit), (1.0, "seconds"))
-
-
-def curve_columns(overview: Overview) -> dict[int, list[list[float | None]]]:
-    """Return each training's epochs, losses and accuracies, as the script draws them."""
-    return {
-        trial: [
-            [epoch.epoch + 1 for epoch in epochs],
-            [_finite(epoch.train_loss, 4) for epoch in epochs],
-            [_finite(epoch.validation_loss, 4) for epoch in epochs],
-            [_finite(100 * epoch.train_accuracy, 2) for epoch in epochs],
-            [_finite(100 * epoch.validation_accuracy, 2) for epoch in epochs],
-        ]
-        for trial, epochs in overview.curves.items()
-    }
-
-
-def curve_layouts(n_epochs: int) -> dict[str, dict[str, Any]]:
-    """Return the layouts of the learning curves; the script draws the trials that are asked for."""
-    epochs: dict[str, Any] = {"title": {"text": "Epoch", "standoff": 8}, "rangemode": "tozero"}
-    if n_epochs < 10:  # there are no halves
-        epochs["dtick"] = 1
-    return {
-        "loss": layout_of(epochs, {"title": {"text": "Loss (nats)", "standoff": 6}}),
-        "accuracy": layout_of(epochs, {"title": {"text": "Accuracy (%)", "standoff": 6}}),
-    }
-
-
-def _finite(value: float, digits: int) -> float | None:
-    return round(value, digits) if np.isfinite(value) else None
 
 
 def _lines(panel: Panel) -> list[list[float]]:
@@ -252,10 +249,17 @@ def _plain_axis(panel: Panel) -> dict[str, Any]:
     return axis
 
 
-def percent_axis(metric: str, *, titled: bool) -> dict[str, Any]:
-    """Return the settings of a vertical axis of scores."""
-    title = {"title": {"text": validation_percent(metric), "standoff": 6}} if titled else {}
-    return {**title, "nticks": 7}
+def percent_axis(metric: str | None, *, titled: bool) -> dict[str, Any]:
+    """Return the settings of a vertical axis of scores; None are scores of several metrics."""
+    words = "Validation score (%)" if metric is None else validation_percent(metric)
+    if metric != "accuracy":  # the one line would be longer than the axis
+        words = words.replace(" accuracy", "<br>accuracy")
+    return {**(axis_title(words) if titled else {}), "nticks": 7}
+
+
+def axis_title(words: str, standoff: int = 6) -> dict[str, Any]:
+    """Return the setting of an axis' title, so small that the lowest figure, that of paper, holds it."""
+    return {"title": {"text": words, "standoff": standoff, "font": {"size": 13}}}
 
 
 def layout_of(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,15 @@ from typing import Any
 from markupsafe import Markup
 
 from fcnet.text import counted
-from studies.experiments.marginal import FACTORS
+from studies.experiments.marginal import FACTORS, Panel
 from studies.experiments.overview import Overview, Row
 from studies.experiments.plan import again
 from studies.program import command
 from studies.views import sentences, words
 from studies.views.figures.panels import rounded
 from studies.views.page import assets
-from studies.views.page.plots import MARKS, curve_columns, curve_layouts, effect_figure, progress_figure
+from studies.views.page.learning import curve_columns, curve_layouts
+from studies.views.page.plots import MARKS, effect_figure, progress_figure, winner_beside
 from studies.views.page.stages import stages
 from studies.views.templates import template
 
@@ -55,12 +56,20 @@ def render(overview: Overview, around: Surroundings | None = None) -> str:
         o=overview,
         summary=overview.summary,
         stages=stages(overview.summary),
-        panels=[(panel, sentences.panel_sentence(panel)) for panel in overview.effects.panels],
-        main=FACTORS,
+        panels=[(panel, sentences.panel_sentence(panel)) for panel in _varied(overview)],
+        do=_effects_title(overview),
+        fixed=[
+            f"{name} {words.range_words(text)}"
+            for name, text in overview.kept.facts.space.items()
+            if words.range_words(text) != text
+        ],
+        main=_in_view(overview),
         marks=_marks_shown(overview),
         next=_next(overview, around.options),
         again=command(shlex.join(again(overview.kept)) + around.options),
-        reproduce=command(f"reproduce {overview.summary.trial}" + around.options),
+        reproduce=command(f"reproduce {_winner(overview)}" + around.options),
+        winner=next((row for row in overview.rows if row.trial == _winner(overview)), None),
+        aside=winner_beside(overview),
         kept=overview.kept,
         judged=words.metric_words(overview.summary.metric),
         say=sentences,
@@ -112,8 +121,8 @@ def _json(value: Any) -> Markup:
 
 
 def _data(overview: Overview) -> dict[str, Any]:
-    info, rows = overview.effects, overview.rows
-    figures = {f"effect-{panel.name}": effect_figure(info, panel, rows, first=True) for panel in info.panels}
+    rows = overview.rows
+    figures = {f"effect-{panel.name}": effect_figure(overview, panel) for panel in _varied(overview)}
     for against in ("trial", "time"):
         if (drawn := progress_figure(overview, against=against)) is not None:
             figures[f"progress-{against}"] = drawn
@@ -124,6 +133,7 @@ def _data(overview: Overview) -> dict[str, Any]:
         **table_data(rows),
         "judged": words.metric_words(overview.summary.metric),
         "best": overview.summary.trial,
+        "winner": _winner(overview),
         "baseline": overview.baseline,
         "running": overview.standing.is_running,
     }
@@ -151,6 +161,30 @@ def table_data(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def _varied(overview: Overview) -> list[Panel]:
+    """Return the panels that have something to show: the others' hyperparameter is fixed."""
+    return [panel for panel in overview.effects.panels if panel.low < panel.high]
+
+
+def _effects_title(overview: Overview) -> str:
+    """Say what stands in the panels in view."""
+    panels = [panel.name for panel in _varied(overview)] if overview.effects.panels else FACTORS
+    *names, last = [name.replace("_", " ") for name in FACTORS if name in panels] or ["the hyperparameters"]
+    if names:
+        return f"What {', '.join(names)} and {last} do"
+    return f"What {last} do" if last.endswith("s") else f"What {last} does"
+
+
+def _in_view(overview: Overview) -> list[str]:
+    """Return whose panels are in view at once: the main hyperparameters', or all where those are fixed."""
+    names = [panel.name for panel in _varied(overview)]
+    return [name for name in names if name in FACTORS] or names
+
+
+def _winner(overview: Overview) -> int | None:
+    return None if overview.summary.scores is None else overview.summary.scores.trial
+
+
 def _value(value: Any) -> Any:
     return float(f"{value:.8g}") if isinstance(value, float) else value  # the script rounds what is shown
 
@@ -175,7 +209,8 @@ def _next(overview: Overview, options: str) -> list[tuple[str, str]]:
             steps.append((more, f"train them on so many seeds that a verdict is likely: {cost}"))
         if summary.test_openings == 0:
             steps.append(("train", "train the winner, save the model, open the test set once"))
-        steps.append((f"reproduce {summary.trial}", "train the best trial again and compare every bit"))
+        which = "best trial" if summary.confirmation is None else "winner"
+        steps.append((f"reproduce {_winner(overview)}", f"train the {which} again and compare every bit"))
         if overview.advice.wider:
             steps.append(
                 (shlex.join(overview.advice.wider), "search beyond the edges that the best trial touches")

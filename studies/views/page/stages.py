@@ -7,7 +7,7 @@ from studies.analysis.scores import Score
 from studies.experiments.one_factor import are_the_reports
 from studies.experiments.report import REPORTED
 from studies.experiments.results import Summary
-from studies.views.sentences import trainings
+from studies.views.sentences import interval, trainings
 from studies.views.words import percent
 
 
@@ -44,7 +44,10 @@ class Chart:
 
 
 Line = tuple[str, str, str, Score | None]
-"""Label, note, kind and score of a stage."""
+"""Label, note, kind and score of a stage; what has none is still to come, unless its kind is `never`."""
+
+ORDER = ("Found", "Corrected", "Confirmed", "Tested", "Tested as one")
+"""The stages of a winner's own scores."""
 
 
 def stages(summary: Summary) -> Chart | None:
@@ -98,13 +101,13 @@ def chart(lines: Sequence[Line]) -> Chart:
     n_ticks = round((right - left) / step)
     return Chart(
         [
-            Stage(label, note, "not yet", "", "missing")
+            Stage(label, note, "–" if kind == "never" else "not yet", "", "missing")
             if score is None
             else Stage(
                 label,
                 note,
                 percent(score.mean),
-                _within(score),
+                interval(score.low, score.high),
                 kind,
                 place(score.mean),
                 place(score.low),
@@ -112,18 +115,8 @@ def chart(lines: Sequence[Line]) -> Chart:
             )
             for label, note, kind, score in lines
         ],
-        [
-            (round(100.0 * i / n_ticks, 2), f"{100 * (left + i * step):g}")
-            for i in range(n_ticks + 1)
-            if -1e-9 < left + i * step < 1.0 + 1e-9  # the room beyond is for the last point
-        ],
+        [(round(100.0 * i / n_ticks, 2), f"{100 * (left + i * step):g}") for i in range(n_ticks + 1)],
     )
-
-
-def _within(score: Score) -> str:
-    if score.low is None or score.high is None:
-        return ""
-    return f"{100 * score.low:.1f} to {100 * score.high:.1f}"
 
 
 def _scale(low: float, high: float) -> tuple[float, float, float]:
@@ -131,4 +124,4 @@ def _scale(low: float, high: float) -> tuple[float, float, float]:
     width = max(high - low, 0.02)
     step = next(s for s in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if width / s <= 5)
     left, right = int((low - 0.1 * width) / step) * step, (int((high + 0.1 * width) / step) + 1) * step
-    return round(left, 6), round(right, 6), step
+    return max(round(left, 6), 0.0), min(round(right, 6), 1.0), step

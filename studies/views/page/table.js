@@ -2,7 +2,7 @@
 "use strict";
 window.trialTable = (table, more, count, choose) => {
   const FIXED = ["trial", "state", "accuracy", "epochs", "seconds", "ended", "seed", "reason"];
-  const HEADS = {trial: "Trial", state: "State", epochs: "Epochs", seconds: "Seconds"};
+  const HEADS = {trial: "Trial", state: "State", epochs: "Epochs", seconds: "Seconds", reason: "Reason", seed: "Seed"};
   const SHOWN = 50;
   let data = null, sorted = "trial", up = true, words = "", all = false, chosen = null;
 
@@ -16,6 +16,7 @@ window.trialTable = (table, more, count, choose) => {
   const shown = (name, value) => {
     if (value === null || value === undefined) return "";
     if (name === "accuracy") return value.toFixed(2);
+    if (typeof value === "boolean") return value ? "True" : "False";  // as commands take it
     if (typeof value === "number" && !Number.isInteger(value)) {
       return Math.abs(value) < 1e-3 && value !== 0 ? value.toExponential(2) : String(Number(value.toPrecision(3)));
     }
@@ -43,6 +44,7 @@ window.trialTable = (table, more, count, choose) => {
   const cell = (kind, text, name) => {
     const made = document.createElement(kind);
     made.textContent = text;
+    if (name === "seed") made.className = name;
     if (isText(name)) {
       made.className = `text ${name}`;
       if (name === "reason") made.title = text;
@@ -53,7 +55,7 @@ window.trialTable = (table, more, count, choose) => {
   const button = (text, act) => {
     const made = document.createElement("button");
     made.type = "button";
-    made.textContent = text;
+    text.split(/(?<=_)/).forEach((part, i) => made.append(...(i ? [document.createElement("wbr"), part] : [part])));
     made.addEventListener("click", act);
     return made;
   };
@@ -78,7 +80,7 @@ window.trialTable = (table, more, count, choose) => {
   const line = row => {
     const made = document.createElement("tr");
     made.className = row[1];
-    if (row[0] === data.best) made.classList.add("of-best");
+    if (row[0] === data.winner) made.classList.add("of-winner");
     if (row[0] === chosen) made.classList.add("chosen");
     for (const name of columns()) {
       const text = shown(name, row[place(name)]);
