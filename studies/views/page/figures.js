@@ -13,13 +13,17 @@ const coloured = value => {
 
 // Draws a figure, or draws it anew as it was zoomed; a double click shows all of it again. `begun` is called the first time.
 const drawFigure = (() => {
-  const zoomed = new WeakSet(), drawn = new WeakMap();
+  const zoomed = new WeakSet(), printed = new WeakSet(), drawn = new WeakMap();
   return (box, traces, given, begun = () => {}) => {
-    // By itself Plotly keeps the size of the first time: on paper, and back on the screen, the box has another.
-    const first = !box.data, layout = {...structuredClone(given), width: box.clientWidth, height: box.clientHeight};
+    const first = !box.data, layout = structuredClone(given);
     if (zoomed.has(box)) for (const axis of ["xaxis", "yaxis"]) layout[axis].range = [...box.layout[axis].range];
     drawn.set(box, [traces, given]);
+    // By itself Plotly keeps the size of the first time until the window changes, which it does not for paper.
+    const printing = document.documentElement.classList.contains("printing");
+    if (printing) Object.assign(layout, {width: box.clientWidth, height: box.clientHeight});
     Plotly.react(box, coloured(traces), coloured(layout), CONFIG);
+    if (printing) printed.add(box);
+    else if (printed.delete(box)) Plotly.Plots.resize(box);
     if (!first) return;
     box.on("plotly_relayout", change => { if ("xaxis.range[0]" in change) zoomed.add(box); });
     box.on("plotly_doubleclick", () => { zoomed.delete(box); drawFigure(box, ...drawn.get(box)); return false; });
