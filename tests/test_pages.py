@@ -114,7 +114,8 @@ def test_experiments_have_a_page_behind_the_same_guard(url_of_experiments: str) 
         assert headers["Content-Security-Policy"] == POLICY
         assert b"<strong>sweep-effects</strong>" in body
         assert b"python sweep.py effects --seeds 5 --data" in body
-        assert b"--study sweep<" in body  # the sweep beside which it stands, as the command takes it
+        # The sweep beside which it stands, as the command takes it.
+        assert b'--study sweep" aria-label="Copy' in body
         assert b'href="/?study=sweep-report"' in body
         assert b'href="/dashboard/studies/1"' in body
         assert b"/compare" not in body
