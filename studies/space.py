@@ -54,7 +54,7 @@ START = Hyperparameters(
 _PHOTOGRAPHS = (3, 32, 32)  # shape of an image of CIFAR-10
 
 # How the network sees its images; the report knew none of these, and may lie outside of what is searched.
-_INPUTS = ("components", "whitening", "mirror", "schedule")
+INPUTS = ("components", "whitening", "mirror", "schedule")
 
 # Beyond these there is nothing, or nothing that would change a training.
 _NATURAL = {
@@ -167,7 +167,7 @@ def baseline(space: Space, n_features: int) -> Hyperparameters | None:
     inside = all(
         distribution._contains(getattr(BASELINE, name))
         for name, distribution in space.items()
-        if name not in _INPUTS
+        if name not in INPUTS
     )
     if not inside:
         return None
@@ -221,7 +221,7 @@ def narrow(held: Iterable[Hyperparameters]) -> Space:
     ranges: dict[str, Any] = {}
     for name in (field.name for field in fields(Hyperparameters)):
         values = [values[name] for values in configurations]
-        if name in _INPUTS and {*values} == {getattr(BASELINE, name)}:
+        if name in INPUTS and {*values} == {getattr(BASELINE, name)}:
             continue
         if name in CHOICES:
             ranges[name] = CategoricalDistribution(tuple(c for c in CHOICES[name] if c in values))

@@ -284,7 +284,7 @@ def test_progress_counts_and_estimates(opened):
     assert (last.finished, last.pruned, last.total, last.running) == (12, 4, 12, 0)
     assert last.best.value == max(trial.value or 0.0 for trial in opened[1].get_trials())
     assert sum(len(progress.latest) for progress in seen) == 12
-    assert last.seconds_left == 0
+    assert last.seconds_left is None
 
 
 def test_lines_of_progress_count_on_whenever_trials_end(opened):

@@ -15,7 +15,7 @@ from fcnet.text import counted
 from studies import record
 from studies.execution.experiment import FINISHED
 from studies.record import OPENINGS, Facts, Kept, Opening
-from studies.space import Space, holds, is_baseline
+from studies.space import INPUTS, Space, holds, is_baseline
 from studies.storage.database import connect, parse
 from studies.storage.errors import redact
 from studies.storage.study import load_study
@@ -125,11 +125,13 @@ def _fitted(
 ) -> FrozenTrial | None:
     """Return a trial as it would have been in the new study; None if it could not have been."""
     left, h = record.trained(trial), record.configuration(trial)
+    within = space if is_baseline(trial) else searched
+    if h.components is None:  # of version 0.1.0, where all trials saw their inputs as the baseline does
+        within = {name: space[name] if name in INPUTS else d for name, d in within.items()}
     limits: Any = space.get("components")
     if h.components is None and limits is not None:
         h = replace(h, components=limits.high)  # all that there are
     params = {name: value for name, value in asdict(h).items() if name in space}
-    within = space if is_baseline(trial) else searched
     if left is None or not all(holds(d, params[name]) for name, d in within.items()):
         return None
     values = [trial.intermediate_values[epoch.epoch] for epoch in left.epochs]
