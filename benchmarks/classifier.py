@@ -24,15 +24,19 @@ from benchmarks.machine import describe
 SPACES = {
     "fcnet": {
         "batch_size": [16, 32, 64, 128],
-        "learning_rate": loguniform(1e-2, 1),
-        "hidden_units": [64, 128, 256],
+        "learning_rate": loguniform(3e-3, 1e-1),
+        "hidden_units": [64, 128, 256, 512],
         "n_layers": [2, 3],
-        "weight_decay": loguniform(1e-6, 1e-3),
+        "weight_decay": loguniform(1e-6, 1e-1),
+        "epochs": [20, 60],  # the other one goes on until it learns nothing more, at most 200
     },
     "MLPClassifier": {
         "mlpclassifier__batch_size": [16, 32, 64, 128],
         "mlpclassifier__learning_rate_init": loguniform(1e-4, 1e-2),
-        "mlpclassifier__hidden_layer_sizes": [(64,), (128,), (256,), (64, 64), (128, 128), (256, 256)],
+        "mlpclassifier__hidden_layer_sizes": [
+            *[(64,), (128,), (256,), (512,)],
+            *[(64, 64), (128, 128), (256, 256), (512, 512)],
+        ],
         "mlpclassifier__alpha": loguniform(1e-6, 1e-1),
     },
 }
