@@ -28,6 +28,8 @@ SPACES = {
         "hidden_units": [64, 128, 256, 512],
         "n_layers": [2, 3],
         "weight_decay": loguniform(1e-6, 1e-1),
+        "components": [None, 256],
+        "whitening": [0.0, 0.3],
         "epochs": [20, 60],  # the other one goes on until it learns nothing more, at most 200
     },
     "MLPClassifier": {
