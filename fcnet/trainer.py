@@ -17,6 +17,7 @@ from fcnet.losses import decide, encode_targets, loss_of
 from fcnet.metrics import EpochMetrics
 from fcnet.network import Network
 from fcnet.scores import score
+from fcnet.text import counted
 
 # Rows between two looks at whether the logits are still finite.
 _ROWS_PER_CHECK = 1024
@@ -185,7 +186,9 @@ class Training:
 
 def _refuse_infinite(logits: Array, epoch: int) -> None:
     if not np.isfinite(logits).all():
-        raise Diverged(f"the training diverged in epoch {epoch}: its logits are no longer finite")
+        raise Diverged(
+            f"the training diverged after {counted(epoch, 'epoch')}: its logits are no longer finite"
+        )
 
 
 def _inputs(

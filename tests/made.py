@@ -146,7 +146,7 @@ def make_study(
         if i >= n:
             trials.append(trial(i, params, state=TrialState.RUNNING, epochs=4, **common))
         elif (i or first is None) and chance < diverged:
-            why = "the training diverged in epoch 1: its logits are no longer finite"
+            why = "the training diverged after 1 epoch: its logits are no longer finite"
             trials.append(trial(i, params, state=TrialState.PRUNED, epochs=1, reason=why, **common))
         elif i and accuracy < 0.84 and chance < pruned + diverged:
             trials.append(

@@ -48,7 +48,7 @@ class _Training:
     def __iter__(self):
         for epoch in range(self.job.epochs):
             if self.accuracy is None:
-                raise Diverged(f"the training diverged in epoch {epoch}: its logits are no longer finite")
+                raise Diverged(f"the training diverged after {epoch} epochs: its logits are no longer finite")
             yield EpochMetrics(epoch, 0.5, 0.5, 0.8, 0.5, self.accuracy, self.seconds / self.job.epochs)
         self.digest = "0"
         if self.validation is not None:

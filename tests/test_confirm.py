@@ -269,7 +269,7 @@ def test_the_last_accuracy_of_a_training_that_diverged_is_no_result(world):
     def accuracies(job):
         diverges = world.numbers[job.hyperparameters] == 4 and job.seed == confirmation_seeds(2)[1]
         return (
-            [0.99, Diverged("the training diverged in epoch 1")]
+            [0.99, Diverged("the training diverged after 1 epoch")]
             if diverges
             else [0.8, 0.8 + job.seed % 7 / 1000]
         )

@@ -168,7 +168,7 @@ def test_values_that_diverged_are_told(images, tmp_path):
 
     def fast(job):
         return (
-            [Diverged("the training diverged in epoch 0")]
+            [Diverged("the training diverged after 0 epochs")]
             if job.hyperparameters.learning_rate == 0.1
             else [0.7]
         )
@@ -207,7 +207,7 @@ def test_the_reports_training_is_told_by_what_it_was_judged_by(url, name, judged
 
 def test_a_report_that_diverged_is_told(images, tmp_path):
     url = f"sqlite:///{tmp_path}/sweep.db"
-    backend = ScriptedEpochs(lambda job: [0.7, Diverged("the training diverged in epoch 1")])
+    backend = ScriptedEpochs(lambda job: [0.7, Diverged("the training diverged after 1 epoch")])
     with pytest.raises(Exception, match="diverged"):
         report(url, data=str(images), backend=backend)
     html = render_study(open_study(url, "sweep-report"), LIVE)

@@ -88,9 +88,9 @@ def test_the_best_epoch_is_the_first_of_equals_and_one_seed_has_no_mean_line(ima
 
 
 def test_a_diverged_report_is_one_sentence_and_starts_no_further_training(images, url):
-    diverging = ScriptedEpochs(lambda job: [0.7, Diverged("the training diverged in epoch 1")])
+    diverging = ScriptedEpochs(lambda job: [0.7, Diverged("the training diverged after 1 epoch")])
     for _ in range(2):  # it is on record: the second time nothing is trained
-        with pytest.raises(UserError, match="diverged in epoch 1: give other data with --data"):
+        with pytest.raises(UserError, match="diverged after 1 epoch: give other data with --data"):
             report(url, data=str(images), n_seeds=5, backend=diverging)
         assert len(diverging.jobs) == 1
 

@@ -190,7 +190,7 @@ def test_divergence_ends_the_training_at_once_and_silently():
         return out
 
     training.network.forward = watched
-    with pytest.raises(Diverged, match="diverged in epoch 0"):
+    with pytest.raises(Diverged, match="diverged after 0 epochs"):
         list(training)
     finite = [ok for _, ok in seen]
     after = sum(rows for rows, _ in seen[finite.index(False) :])
@@ -204,7 +204,7 @@ def test_a_divergence_in_the_last_step_of_all_is_noticed(judged):
     with np.errstate(all="ignore"):
         epochs = next(n for n in range(1, 30) if not finite_after(split, h, n))
         training = Training(split if judged else replace(split, validation=None), h, epochs=epochs, seed=0)
-        with pytest.raises(Diverged, match=f"diverged in epoch {epochs - 1}"):
+        with pytest.raises(Diverged, match=f"diverged after {epochs - 1} epoch"):
             list(training)
 
 
