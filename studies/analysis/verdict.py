@@ -61,13 +61,13 @@ class Verdict:
         """Say the verdict; `names` holds one name per candidate."""
         told = [_capital(self._verdict(names))]
         if self.beaten and self.kind != "beats":
-            told.append(f"{_capital(names[self.winner])} beats {_listed([names[i] for i in self.beaten])}.")
+            told.append(f"{_capital(names[self.winner])} beats {listed([names[i] for i in self.beaten])}.")
         for i, (times, trainings) in self.diverged.items():
             told.append(f"{_capital(names[i])} diverged in {times} of {trainings} trainings.")
         return " ".join(told)
 
     def _verdict(self, names: Sequence[str]) -> str:
-        winner, joined = names[self.winner], _listed([names[i] for i in self.contenders])
+        winner, joined = names[self.winner], listed([names[i] for i in self.contenders])
         if self.runner_up is None:
             return f"{winner} is the only candidate{' that did not diverge' if self.diverged else ''}."
         if self.kind == "beats":
@@ -85,16 +85,15 @@ class Verdict:
                 f"These data cannot tell {joined} apart, however many trainings:"
                 f" {names[self.cheapest]} is the cheapest within a standard error of the best."
             )
-        apart = _listed([names[i] for i in self.contenders if i not in self.hopeless])
+        apart = listed([names[i] for i in self.contenders if i not in self.hopeless])
         more = f"Not enough trainings to tell {apart} apart: about {self.more_seeds} more of each would tell"
         if not self.hopeless:
             return f"{more}."
-        return (
-            f"{more}; {_listed([names[i] for i in self.hopeless])} would not be told from {winner} by them."
-        )
+        return f"{more}; {listed([names[i] for i in self.hopeless])} would not be told from {winner} by them."
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them: ``a, b and c``."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

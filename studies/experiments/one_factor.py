@@ -13,6 +13,7 @@ from studies import record
 from studies.analysis.factors import FactorTest, factor_tests
 from studies.analysis.outcomes import Outcomes
 from studies.analysis.scores import paired_noise, summarise
+from studies.analysis.verdict import listed
 from studies.space import BASELINE
 
 Factor = Literal["batch_size", "learning_rate", "hidden_units"]
@@ -245,7 +246,5 @@ def _sentence(
 
 
 def _listed(values: Sequence[float], *, each: bool = False) -> str:
-    words = [f"{value:g}" for value in values]
-    if len(words) == 1:
-        return words[0]
-    return f"{'each of ' if each else ''}{', '.join(words[:-1])} and {words[-1]}"
+    words = listed([f"{value:g}" for value in values])
+    return f"each of {words}" if each and len(values) > 1 else words

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from fcnet.text import counted
+from studies.analysis.verdict import listed
 from studies.experiments.effects import Findings, Level
 from studies.experiments.one_factor import Factor
 from studies.program import command
@@ -45,10 +46,10 @@ def headline(found: Findings) -> str:
     if not real and not noise:
         return "Too few trainings yet to tell differences from noise."
     if not real:
-        return f"No difference is larger than noise: {_listed(noise)}."
+        return f"No difference is larger than noise: {listed(noise)}."
     verb = "makes" if len(real) == 1 else "make"
-    besides = f"; {_listed(noise)} cannot be told from noise" if noise else ""
-    return f"{_listed(real).capitalize()} {verb} a difference larger than noise{besides}."
+    besides = f"; {listed(noise)} cannot be told from noise" if noise else ""
+    return f"{listed(real).capitalize()} {verb} a difference larger than noise{besides}."
 
 
 def columns(found: Findings, factor: Factor) -> list[str]:
@@ -78,10 +79,6 @@ def print_protocol(console: Console, protocol: str) -> None:
     """Print how accuracy was judged."""
     style = "yellow" if protocol == "report" else ""
     console.print(f"Protocol {protocol}: {PROTOCOL_WORDS[protocol]}", style=style)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _interval(level: Level) -> str:
