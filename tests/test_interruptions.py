@@ -116,6 +116,15 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_start_recovers(start, sweep, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_options_are_read_ends_with_a_sentence(start, tmp_path, number):
+    os.mkfifo(tmp_path / "options.toml")
+    running = start("--config", "options.toml")
+    with (tmp_path / "options.toml").open("w"):  # opened once the program is reading from it
+        os.killpg(running.process.pid, number)
+        assert running.end() == (130, "interrupted; the same command goes on\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_final_training_with_a_sentence(start, sweep, images, tmp_path, number):
     sweep("--trials", 1, "--data", images, "--epochs", 400, "--workers", 1)
     # Of so many trainings the first line of the progress comes long before the last one ends.
