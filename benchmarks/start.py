@@ -108,6 +108,10 @@ def _mean(results: list[tuple[float, float]]) -> float:
     return float(np.mean([accuracy for accuracy, _ in results]))
 
 
+_splits: list[Split]  # of a process of the pool
+_epochs: int
+
+
 def _begin(splits: list[Split], epochs: int) -> None:
     global _splits, _epochs
     _splits, _epochs = splits, epochs

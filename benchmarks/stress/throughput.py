@@ -35,6 +35,7 @@ from studies.experiments.data import load_data
 from studies.experiments.plan import Plan
 from studies.experiments.search import Search
 from studies.record import Wish
+from studies.space import BASELINE
 from studies.storage.database import connect
 from studies.storage.ownership import coordinate
 from studies.storage.study import open_study
@@ -84,7 +85,7 @@ def measure(
         timeout=args.limit,
     )
     experiment = Search(plan, *load_data(str(data), (), say=print))
-    experiment.split(Wish())  # prepared before the clock runs
+    experiment.split(BASELINE, Wish())  # prepared before the clock runs
     storage = connect(url, create=True)
     study = open_study(storage, experiment.name, facts=experiment.facts)
     experiment.prepare(study)
