@@ -29,7 +29,7 @@ def named(run: int, data: str, *, rows: int, epochs: int, seeds: int) -> tuple[l
     images = load(data).images
     chosen = rng.permutation(len(images))[:rows]
     labels = rng.permutation(np.arange(rows) % 2)
-    dataset = Dataset.from_arrays(images[chosen], labels, images[:10], labels[:10])
+    dataset = Dataset.from_arrays(images[chosen], labels, images[:10], np.arange(10) % 2)  # no test here
     splits = [dataset.split(fold=fold) for fold in range(min(seeds, FOLDS))]
     records, outcomes, diverged = {}, {}, 0
     with threadpool_limits(1):

@@ -38,18 +38,18 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         Rows per mini-batch, at least 1; with fewer rows than that, all of them are one.
     learning_rate : float, default=0.03
         Step size, in (0, 10].
-    hidden_units : int, default=128
+    hidden_units : int, default=256
         Width of every hidden layer, at least 1.
-    momentum : float, default=0.9
+    momentum : float, default=0.5
         Share of the velocity that survives a step, in [0, 1).
-    weight_decay : float, default=1e-4
+    weight_decay : float, default=0.01
         Factor of the penalty ``weight_decay * sum(W**2)`` in the training objective, at least 0.
     n_layers : int, default=3
         Number of linear layers, at least 1; there are ``n_layers - 1`` hidden layers.
-    components : int, optional
+    components : int or None, default=256
         Number of principal axes that the network sees its rows in, at least 1; None, or as many as there are
         features or more, are all. Axes along which the training rows do not vary are left out.
-    whitening : float, default=0.0
+    whitening : float, default=0.3
         How far these are made equally strong, in [0, 1]; see `fcnet.inputs.Axes.scale`.
     mirror : bool, default=False
         Whether each epoch shows every row as it is or as its mirror image, at random; needs `image_shape`.
@@ -104,12 +104,12 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         *,
         batch_size: int = 16,
         learning_rate: float = 0.03,
-        hidden_units: int = 128,
-        momentum: float = 0.9,
-        weight_decay: float = 1e-4,
+        hidden_units: int = 256,
+        momentum: float = 0.5,
+        weight_decay: float = 0.01,
         n_layers: int = 3,
-        components: int | None = None,
-        whitening: float = 0.0,
+        components: int | None = 256,
+        whitening: float = 0.3,
         mirror: bool = False,
         schedule: Literal["constant", "cosine"] = "cosine",
         epochs: int = 20,

@@ -20,7 +20,10 @@ IRIS = load_iris(return_X_y=True)
 DIGITS = load_digits(return_X_y=True)
 
 
-@parametrize_with_checks([FullyConnectedClassifier(), FullyConnectedClassifier(components=2, whitening=0.5)])
+VARIANTS = [{}, {"components": 2, "whitening": 0.5}, {"components": None, "whitening": 0.0, "momentum": 0.9}]
+
+
+@parametrize_with_checks([FullyConnectedClassifier(**settings) for settings in VARIANTS])
 def test_scikit_learn_finds_nothing_to_mend(estimator, check):
     check(estimator)
 

@@ -13,7 +13,7 @@ from fcnet.hyperparameters import Hyperparameters
 from fcnet.metrics import EpochMetrics
 from studies.experiments.one_factor import (
     EXPERIMENTS,
-    REPORTED,
+    REPORTED_EFFECTS,
     are_the_reports,
     configurations,
     controlled_info,
@@ -175,7 +175,7 @@ def test_the_reports_data_are_known_by_their_names(name, expected) -> None:
 
 
 def test_the_figure_shows_means_seeds_and_the_reports_points() -> None:
-    figure = controlled_figure(controlled_info(records(), protocol="report", reported=REPORTED))
+    figure = controlled_figure(controlled_info(records(), protocol="report", reported=REPORTED_EFFECTS))
     data = json.loads(figure.to_json())["data"]
     crosses = [(t["x"], t["y"]) for t in data if t.get("marker", {}).get("symbol") == "x"]
     assert crosses == [([16], [83.0]), ([0.005], [83.6]), ([128], [81.5])]

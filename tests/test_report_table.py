@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 from benchmarks.report_table import FIGURES, fill, tables
-from studies.experiments.one_factor import EXPERIMENTS, REPORTED
+from studies.experiments.one_factor import EXPERIMENTS, REPORTED_EFFECTS
 
 SEEDS = [0, 1, 2, 3, 4]
 NOISE = [-0.002, -0.001, 0.0, 0.001, 0.002]
@@ -51,7 +51,7 @@ def effects(protocol, *, not_beaten=(16, 32), best=16):
         "epochs": 20,
         "data": {"name": "images", "fingerprint": "0" * 64},
         "n_trials": {"complete": 65, "pruned": 0},
-        "reported": {f: {"value": v, "accuracy": a} for f, (v, a) in REPORTED.items()},
+        "reported": {f: {"value": v, "accuracy": a} for f, (v, a) in REPORTED_EFFECTS.items()},
         "tests": {},
     }
     for factor, grid in EXPERIMENTS.items():

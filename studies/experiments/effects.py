@@ -21,7 +21,7 @@ from studies.experiments import results
 from studies.experiments.data import facts_of
 from studies.experiments.one_factor import (
     EXPERIMENTS,
-    REPORTED,
+    REPORTED_EFFECTS,
     ControlledInfo,
     Factor,
     OneFactor,
@@ -199,7 +199,7 @@ def findings(study: Study) -> Findings:
         values,
         outcomes=outcomes,
         protocol=summary.protocol,
-        reported=REPORTED if are_the_reports(summary.data.name) else {},
+        reported=REPORTED_EFFECTS if are_the_reports(summary.data.name) else {},
     )
     levels = {e.factor: _levels(e, complete, diverged) for e in info.experiments}
     return Findings(

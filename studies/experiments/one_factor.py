@@ -32,7 +32,7 @@ EXPERIMENTS: dict[Factor, list[Hyperparameters]] = {
 }
 """The configurations of the report's Figures 6, 7 and 8; 13 of the 15 are distinct."""
 
-REPORTED: dict[Factor, tuple[float, float]] = {
+REPORTED_EFFECTS: dict[Factor, tuple[float, float]] = {
     "batch_size": (16, 0.83),
     "learning_rate": (0.005, 0.836),
     "hidden_units": (128, 0.815),
