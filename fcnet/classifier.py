@@ -30,7 +30,8 @@ _SHAPE = ("hidden_units", "n_layers", "components", "whitening")
 class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A fully connected network, trained by mini-batch SGD on normalised rows, as a scikit-learn classifier.
 
-    Rows may be raw: mean and standard deviation of each feature are part of the model.
+    Rows may be raw: mean and standard deviation of each feature are part of the model. The defaults are where a
+    sweep starts, with smaller batches; for a few hundred rows take more epochs.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     schedule : {"cosine", "constant"}, default="cosine"
         What becomes of the learning rate over the epochs of one `fit`; see `fcnet.Hyperparameters`.
     epochs : int, default=20
-        Passes over the rows in one `fit`.
+        Passes over the rows in one `fit`, at least 1.
     image_shape : sequence of int, optional
         Channels, rows and columns of an image, or rows and columns, where rows are images.
     warm_start : bool, default=False
