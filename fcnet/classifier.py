@@ -30,8 +30,8 @@ _SHAPE = ("hidden_units", "n_layers", "components", "whitening")
 class FullyConnectedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A fully connected network, trained by mini-batch SGD on normalised rows, as a scikit-learn classifier.
 
-    Rows may be raw: mean and standard deviation of each feature are part of the model. The defaults are where a
-    sweep starts, with smaller batches; for a few hundred rows take more epochs.
+    Rows may be raw: mean and standard deviation of each feature are part of the model. The defaults are
+    where a sweep starts, with smaller batches; for a few hundred rows take more epochs.
 
     Parameters
     ----------
