@@ -15,7 +15,7 @@ from fcnet.data import holdout
 from studies.analysis import decisions
 from studies.analysis.budget import level, margin_of
 from studies.analysis.decisions import trainings_needed
-from studies.analysis.factors import factor_tests
+from studies.analysis.factors import factor_test
 from studies.analysis.outcomes import FOLDS, Evidence, Outcomes, difference, moderated
 from studies.analysis.verdict import Verdict
 
@@ -141,7 +141,7 @@ def test_what_images_can_show() -> None:
 def test_an_effect_is_real_at_five_per_cent() -> None:
     rng, lift = np.random.default_rng(1), np.array([[0.0], [0.0], [0.009]])
     found = [
-        factor_tests({"a": Outcomes.of_accuracies(0.8 + lift + 0.004 * rng.standard_normal((3, 5)))})["a"]
+        factor_test(Outcomes.of_accuracies(0.8 + lift + 0.004 * rng.standard_normal((3, 5))))
         for _ in range(150)
     ]
     assert any(0.03 < t.p_value <= 0.05 for t in found)
@@ -150,12 +150,12 @@ def test_an_effect_is_real_at_five_per_cent() -> None:
 
 
 def test_a_factor_reports_its_extremes_and_unpaired_levels_are_refused() -> None:
-    test = factor_tests({"a": Outcomes.of_accuracies([[0.80, 0.81], [0.84, 0.85], [0.70, 0.71]])})["a"]
+    test = factor_test(Outcomes.of_accuracies([[0.80, 0.81], [0.84, 0.85], [0.70, 0.71]]))
     assert (test.best, test.worst, test.order, test.pairs, test.seeds) == (1, 2, [1, 0, 2], 3, 2)
     assert test.largest_difference == pytest.approx(0.14, abs=1e-6)
     assert sorted(test.apart) == [(0, 2), (1, 0), (1, 2)]
     with pytest.raises(ValueError, match="must have the same ones"):
-        factor_tests({"a": Outcomes.of_accuracies([[0.8, 0.81], [0.8, NAN]])})
+        factor_test(Outcomes.of_accuracies([[0.8, 0.81], [0.8, NAN]]))
 
 
 def test_a_candidate_that_diverged_is_told_and_not_beaten() -> None:

@@ -1,6 +1,5 @@
 """Which values of a factor differ by more than noise: all pairs, over the same images and seeds."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -18,7 +17,7 @@ class FactorTest:
     Parameters
     ----------
     p_value : float
-        Smallest of all pairs of values, corrected for the number of pairs of all factors.
+        Smallest of all pairs of values, corrected for their number.
     apart : list of (int, int)
         Pairs of levels that are told apart, the better one first.
     largest_difference : float
@@ -28,7 +27,7 @@ class FactorTest:
     seeds : int
         Trainings of each level behind it.
     pairs : int
-        Number of pairs for which the p-values are corrected.
+        Number of pairs, for which the p-values are corrected.
     """
 
     p_value: float
@@ -54,14 +53,14 @@ class FactorTest:
         return self.order[-1]
 
 
-def factor_tests(factors: Mapping[str, Outcomes]) -> dict[str, FactorTest]:
-    """Compare all pairs of levels of each factor, corrected by `holm` for all pairs of all factors.
+def factor_test(outcomes: Outcomes) -> FactorTest:
+    """Compare all pairs of levels of a factor, corrected by `holm` for the number of pairs.
 
-    The levels of a factor are taken to be about equally noisy, see `pooled`.
+    The levels are taken to be about equally noisy, see `pooled`.
 
     Parameters
     ----------
-    factors : mapping of str to Outcomes
+    outcomes : Outcomes
         Its candidates are the factor's levels, all of them always trained.
 
     Raises
@@ -69,28 +68,21 @@ def factor_tests(factors: Mapping[str, Outcomes]) -> dict[str, FactorTest]:
     ValueError
         If a level was not trained with every seed.
     """
-    found, raw = {}, []
-    for name, outcomes in factors.items():
-        if not np.isfinite(outcomes.right).all():
-            raise ValueError(f"{name} has levels with different seeds, but all must have the same ones")
-        pairs = list(combinations(range(len(outcomes.right)), 2))
-        found[name] = list(zip(pairs, pooled(outcomes, pairs), strict=True))
-        raw += [p_value(evidence) for _, evidence in found[name]]
-    corrected = iter(holm(raw))
-    tests = {}
-    for name, outcomes in factors.items():
-        means = outcomes.right.mean(axis=1, dtype=np.float64)
-        p = [float(next(corrected)) for _ in found[name]]
-        tests[name] = FactorTest(
-            p_value=min(p),
-            apart=[
-                (a, b) if e.mean > 0 else (b, a)
-                for ((a, b), e), each in zip(found[name], p, strict=True)
-                if each <= ALPHA
-            ],
-            largest_difference=float(np.ptp(means)),
-            order=[int(i) for i in np.argsort(-means, kind="stable")],
-            seeds=outcomes.trainings,
-            pairs=len(raw),
-        )
-    return tests
+    if not np.isfinite(outcomes.right).all():
+        raise ValueError("the levels have different seeds, but all must have the same ones")
+    pairs = list(combinations(range(len(outcomes.right)), 2))
+    evidence = pooled(outcomes, pairs)
+    p_values = holm([p_value(each) for each in evidence])
+    means = outcomes.right.mean(axis=1, dtype=np.float64)
+    return FactorTest(
+        p_value=float(min(p_values)),
+        apart=[
+            (a, b) if each.mean > 0 else (b, a)
+            for (a, b), each, p in zip(pairs, evidence, p_values, strict=True)
+            if p <= ALPHA
+        ],
+        largest_difference=float(np.ptp(means)),
+        order=[int(i) for i in np.argsort(-means, kind="stable")],
+        seeds=outcomes.trainings,
+        pairs=len(pairs),
+    )

@@ -10,7 +10,7 @@ import scipy  # loads a part when it is used
 
 from fcnet.hyperparameters import Hyperparameters
 from studies import record
-from studies.analysis.factors import FactorTest, factor_tests
+from studies.analysis.factors import FactorTest, factor_test
 from studies.analysis.outcomes import Outcomes
 from studies.analysis.scores import paired_noise, summarise
 from studies.analysis.verdict import listed
@@ -146,7 +146,7 @@ def controlled_info(
     tables = {factor: _table(factor, records) for factor in EXPERIMENTS}
     tested = {factor: _repeated(table) for factor, table in tables.items()}
     paired = {factor: _paired(factor, table, outcomes or {}) for factor, table in tested.items()}
-    tests = factor_tests({factor: found for factor, found in paired.items() if found is not None})
+    tests = {factor: factor_test(found) for factor, found in paired.items() if found is not None}
     experiments = []
     for factor, table in tables.items():
         levels, half = [], _half_width(table)
