@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fcnet import FullyConnectedClassifier, Model
+from studies.space import START
 
 IRIS = load_iris(return_X_y=True)
 DIGITS = load_digits(return_X_y=True)
@@ -26,6 +28,11 @@ VARIANTS = [{}, {"components": 2, "whitening": 0.5}, {"components": None, "white
 @parametrize_with_checks([FullyConnectedClassifier(**settings) for settings in VARIANTS])
 def test_scikit_learn_finds_nothing_to_mend(estimator, check):
     check(estimator)
+
+
+def test_the_defaults_are_where_a_sweep_starts_with_smaller_batches():
+    start = asdict(replace(START, batch_size=16))
+    assert FullyConnectedClassifier().get_params().items() >= start.items()
 
 
 def test_the_package_is_imported_without_scikit_learn_until_the_classifier_is_asked_for():

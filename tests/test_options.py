@@ -261,6 +261,20 @@ def test_a_bug_is_told_as_a_fault_of_the_program(capsys, monkeypatch, error, wha
     assert said.endswith(sentence)
 
 
+def test_a_bug_while_the_options_are_read_is_told_with_its_traceback_too(capsys, monkeypatch):
+    def broken(_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(main, "module_of", broken)
+    assert main.main(["best"]) == 1
+    sentence = capsys.readouterr().err
+    assert sentence.startswith("sweep.py: this is a fault of the program (ZeroDivisionError): give the same")
+    assert main.main(["best", "--debug"]) == 1
+    said = capsys.readouterr().err
+    assert "in broken" in said
+    assert said.endswith(sentence)
+
+
 def test_what_the_user_can_mend_outside_of_the_program_is_told_so(capsys, monkeypatch, tmp_path):
     absent = tmp_path / "no" / "file"
     for path, what in ((absent, f"{absent}: No such file"), (Path("/dev/full"), "No space left on device")):

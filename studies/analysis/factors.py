@@ -1,5 +1,6 @@
 """Which values of a factor differ by more than noise: all pairs, over the same images and seeds."""
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -26,8 +27,6 @@ class FactorTest:
         Levels by their mean, the best first.
     seeds : int
         Trainings of each level behind it.
-    pairs : int
-        Number of pairs, for which the p-values are corrected.
     """
 
     p_value: float
@@ -35,12 +34,16 @@ class FactorTest:
     largest_difference: float
     order: list[int]
     seeds: int
-    pairs: int
 
     @property
     def real(self) -> bool:
         """Whether any two levels differ."""
         return bool(self.apart)
+
+    @property
+    def pairs(self) -> int:
+        """Number of pairs, for which the p-values are corrected."""
+        return math.comb(len(self.order), 2)
 
     @property
     def best(self) -> int:
@@ -75,7 +78,7 @@ def factor_test(outcomes: Outcomes) -> FactorTest:
     p_values = holm([p_value(each) for each in evidence])
     means = outcomes.right.mean(axis=1, dtype=np.float64)
     return FactorTest(
-        p_value=float(min(p_values)),
+        p_value=float(p_values.min()),
         apart=[
             (a, b) if each.mean > 0 else (b, a)
             for (a, b), each, p in zip(pairs, evidence, p_values, strict=True)
@@ -84,5 +87,4 @@ def factor_test(outcomes: Outcomes) -> FactorTest:
         largest_difference=float(np.ptp(means)),
         order=[int(i) for i in np.argsort(-means, kind="stable")],
         seeds=outcomes.trainings,
-        pairs=len(pairs),
     )

@@ -41,10 +41,11 @@ REPORT_IT = "give the same command with --debug and report what it prints"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    debug = False
+    words = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in words  # where they cannot be read, too
     try:
         with as_interrupts():
-            call, debug = read(sys.argv[1:] if argv is None else argv)
+            call, debug = read(words)
             return call()
     except Interrupted:
         return _end(f"Interrupted; nothing is lost. To go on: {_again()}", 130)
