@@ -73,7 +73,6 @@ def test_a_stopped_coordinator_loses_the_right_and_counts_again(database, total)
 
 
 def test_a_right_that_is_lost_after_the_last_look_at_it_starts_no_waiting_trial(database, monkeypatch):
-    monkeypatch.setattr(postgres, "IDLE_SECONDS", 0.3)
     monkeypatch.setattr(retrying, "PAUSE_SECONDS", 0.05)
     guard, counts = postgres.PostgresPeers.guard, list[int]()
     with (
@@ -83,6 +82,8 @@ def test_a_right_that_is_lost_after_the_last_look_at_it_starts_no_waiting_trial(
         coordinate(other_storage, other_study) as other,
     ):
         study.enqueue_trial({"x": 0.5})
+        storage.engine.dispose()  # what made the tables may idle for as long as usual
+        monkeypatch.setattr(postgres, "IDLE_SECONDS", 1.0)
 
         def look(self: postgres.PostgresPeers) -> None:
             guard(self)
@@ -160,7 +161,7 @@ def test_a_coordinator_between_two_trials_has_no_transaction_that_could_end(serv
 def test_a_program_that_stops_within_a_transaction_gives_back_its_rows(database, monkeypatch):
     with opened(database) as (_, study), opened(database) as (stopped, _):
         stopped.engine.dispose()  # the connections made so far may idle for as long as usual
-        monkeypatch.setattr(postgres, "IDLE_SECONDS", 0.1)
+        monkeypatch.setattr(postgres, "IDLE_SECONDS", 1.0)
         connection = stopped.engine.connect()
         connection.exec_driver_sql("SELECT * FROM studies FOR UPDATE")
         study.ask()  # locks the study's row
