@@ -67,7 +67,11 @@ def real(sweeps: int, n_trials: list[int]) -> None:
     print("| ---: " * 5 + "|")
     with tempfile.TemporaryDirectory(prefix="corrected-") as folder, ProcessPool(2) as pool:
         for trials in n_trials:
-            rows = np.array([ran(Path(folder), trials, i, pool) for i in range(sweeps)])
+            kept = []
+            for i in range(sweeps):
+                kept.append(ran(Path(folder), trials, i, pool))
+                rows = np.array(kept)  # the line so far too, for who stops it
+                print(f"| {trials} | {rows[:, 3].mean():.0f} | {told(rows)} | {i + 1} sweeps", file=sys.stderr)
             print(f"| {trials} | {rows[:, 3].mean():.0f} | {told(rows)} |", flush=True)
     print(*describe(("numpy", "optuna")).values(), sep="; ")
 

@@ -119,7 +119,7 @@ def fitted(
     Raises
     ------
     UsageError
-        If it holds mirror images only, and rows are no images.
+        If mirror images are asked for, and rows are no images.
     """
     found, n_train = dict(space), max(1, 4 * n_rows // 5)
     components, mirror = found.get("components"), found.get("mirror")
@@ -134,8 +134,11 @@ def fitted(
     if isinstance(mirror, CategoricalDistribution):
         is_default = mirror is DEFAULT_SPACE["mirror"]
         if image_shape is None:
-            if not is_default and False not in mirror.choices:
-                raise UsageError("--range mirror=True: the data are no images; write --range mirror=False")
+            if not is_default and True in mirror.choices:
+                asked = ",".join(map(str, mirror.choices))
+                raise UsageError(
+                    f"--range mirror={asked}: the data are no images; write --range mirror=False"
+                )
             found["mirror"] = CategoricalDistribution((False,))
         elif is_default and tuple(image_shape) != _PHOTOGRAPHS:
             found["mirror"] = CategoricalDistribution(CHOICES["mirror"])

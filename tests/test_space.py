@@ -72,9 +72,11 @@ def test_a_space_is_fitted_to_the_rows():
     assert own["components"] == IntDistribution(32, 64, log=True)
     assert own["mirror"].choices == (True,)
     assert fitted(DEFAULT_SPACE, 64, image_shape=None)["mirror"].choices == (False,)
-    assert fitted(narrowed(["mirror=False,True"]), 64, image_shape=None)["mirror"].choices == (False,)
-    with pytest.raises(UsageError, match=r"the data are no images; write --range mirror=False$"):
-        fitted(narrowed(["mirror=True"]), 64, image_shape=None)
+    assert fitted(narrowed(["mirror=False"]), 64, image_shape=None)["mirror"].choices == (False,)
+    for asked in ("mirror=True", "mirror=False,True"):
+        said = f"^--range {asked}: the data are no images; write --range mirror=False$"
+        with pytest.raises(UsageError, match=said):
+            fitted(narrowed([asked]), 64, image_shape=None)
 
 
 def test_a_space_for_few_rows_has_small_batches_and_holds_the_baseline():
