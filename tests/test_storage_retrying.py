@@ -151,7 +151,7 @@ def test_a_result_is_not_told_by_the_different_one_that_somebody_else_stored(
 
 def test_the_patience_of_one_call_does_not_begin_anew_at_each_try(storage, monkeypatch):
     monkeypatch.setattr(retrying, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(retrying, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(retrying, "PATIENCE_SECONDS", 1.0)
     tries = []
 
     def fail() -> None:
