@@ -67,12 +67,13 @@ def real(sweeps: int, n_trials: list[int]) -> None:
     print("| ---: " * 5 + "|")
     with tempfile.TemporaryDirectory(prefix="corrected-") as folder, ProcessPool(2) as pool:
         for trials in n_trials:
-            kept = []
+            kept: list[tuple[float, float, bool, int]] = []
             for i in range(sweeps):
                 kept.append(ran(Path(folder), trials, i, pool))
-                rows = np.array(kept)  # the line so far too, for who stops it
-                print(f"| {trials} | {rows[:, 3].mean():.0f} | {told(rows)} | {i + 1} sweeps", file=sys.stderr)
-            print(f"| {trials} | {rows[:, 3].mean():.0f} | {told(rows)} |", flush=True)
+                rows = np.array(kept)
+                line = f"| {trials} | {rows[:, 3].mean():.0f} | {told(rows)} |"
+                print(f"{line} {i + 1} sweeps so far", file=sys.stderr)
+            print(line, flush=True)
     print(*describe(("numpy", "optuna")).values(), sep="; ")
 
 
