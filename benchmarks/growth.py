@@ -1,10 +1,12 @@
 """How the time of a training grows: with rows, inputs, hidden units, layers and the batch size.
 
 ``python -m benchmarks.growth`` doubles one of them at a time on random rows, one thread, and fits the
-exponent of each doubling's seconds per epoch by least squares over the logarithms.
+exponent of each doubling's seconds per epoch by least squares over the logarithms. ``--figure`` draws it.
 """
 
+import argparse
 import sys
+from pathlib import Path
 
 from benchmarks.trial import use_one_core
 
@@ -28,16 +30,49 @@ EPOCHS = 4
 
 def main() -> int:
     """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--figure", type=Path, help="a picture (PNG) to write")
+    args = parser.parse_args()
     epoch(**START)  # to warm up
+    measured, slopes = dict[str, list[float]](), dict[str, float]()
     print("| | values | seconds per epoch | exponent |")
     print("| --- | --- | --- | ---: |")
     for name, values in VALUES.items():
-        seconds = [epoch(**{**START, name: value}) for value in values]
-        slope = np.polyfit(np.log(values), np.log(seconds), 1)[0]
+        measured[name] = seconds = [epoch(**{**START, name: value}) for value in values]
+        slopes[name] = float(np.polyfit(np.log(values), np.log(seconds), 1)[0])
         cells = (", ".join(f"{value:,}" for value in values), ", ".join(f"{s:.3f}" for s in seconds))
-        print(f"| {name} | {cells[0]} | {cells[1]} | {slope:.2f} |")
+        print(f"| {name} | {cells[0]} | {cells[1]} | {slopes[name]:.2f} |", flush=True)
     print(*describe(("numpy", "scipy")).values(), sep="; ")
+    if args.figure:
+        draw(measured, slopes, args.figure)
     return 0
+
+
+def draw(measured: dict[str, list[float]], slopes: dict[str, float], path: Path) -> None:
+    """Write a picture: seconds against the value, each as a multiple of what it was at the start."""
+    from plotly import graph_objects as go
+
+    from benchmarks.browser import picture
+
+    figure = go.Figure()
+    for name, seconds in measured.items():
+        at_start = seconds[VALUES[name].index(START[name])]
+        figure.add_scatter(
+            x=[value / START[name] for value in VALUES[name]],
+            y=[each / at_start for each in seconds],
+            mode="lines+markers",
+            name=f"{name}, exponent {slopes[name]:.2f}",
+        )
+    figure.update_layout(
+        template="plotly_white",
+        font={"size": 14},
+        margin={"l": 70, "r": 20, "t": 20, "b": 60},
+        legend={"x": 0.02, "y": 0.98, "bgcolor": "rgba(255,255,255,0.8)"},
+    )
+    ticks = [0.25, 0.5, 1, 2, 4, 8]
+    figure.update_xaxes(title="value, times that at the start", type="log", tickvals=ticks)
+    figure.update_yaxes(title="seconds of an epoch, times those at the start", type="log", tickvals=ticks)
+    picture(figure.to_html(include_plotlyjs=True), path, 900, 480)
 
 
 def epoch(**size: int) -> float:
