@@ -69,7 +69,7 @@ def draw(measured: dict[str, list[float]], slopes: dict[str, float], path: Path)
         margin={"l": 70, "r": 20, "t": 20, "b": 60},
         legend={"x": 0.02, "y": 0.98, "bgcolor": "rgba(255,255,255,0.8)"},
     )
-    ticks = [0.25, 0.5, 1, 2, 4, 8]
+    ticks = [0.25, 0.5, 1, 2, 4, 8, 16]
     figure.update_xaxes(title="value, times that at the start", type="log", tickvals=ticks)
     figure.update_yaxes(title="seconds of an epoch, times those at the start", type="log", tickvals=ticks)
     picture(figure.to_html(include_plotlyjs=True), path, 900, 480)
