@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
+from plotly.graph_objects import Figure
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -39,9 +40,13 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def picture(html: str, path: Path, width: int, height: int) -> None:
-    """Write a picture of a page, with two pixels for each of its own."""
+def picture(figure: Figure, path: Path) -> None:
+    """Write a figure as a picture (PNG) as the documents have it, with two pixels for each of its own."""
+    figure.update_layout(
+        template="plotly_white", font={"size": 14}, margin={"l": 70, "r": 20, "t": 20, "b": 60}
+    )
+    figure.update_layout(legend={"bgcolor": "rgba(255,255,255,0.8)"})
     with chromium() as browser:
-        page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=2)
-        page.set_content(html, wait_until="networkidle")
+        page = browser.new_page(viewport={"width": 900, "height": 480}, device_scale_factor=2)
+        page.set_content(figure.to_html(include_plotlyjs=True), wait_until="networkidle")
         page.screenshot(path=path)

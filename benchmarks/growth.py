@@ -34,21 +34,25 @@ def main() -> int:
     parser.add_argument("--figure", type=Path, help="a picture (PNG) to write")
     args = parser.parse_args()
     epoch(**START)  # to warm up
-    measured, slopes = dict[str, list[float]](), dict[str, float]()
+    measured: dict[str, list[float]] = {}
     print("| | values | seconds per epoch | exponent |")
     print("| --- | --- | --- | ---: |")
     for name, values in VALUES.items():
         measured[name] = seconds = [epoch(**{**START, name: value}) for value in values]
-        slopes[name] = float(np.polyfit(np.log(values), np.log(seconds), 1)[0])
         cells = (", ".join(f"{value:,}" for value in values), ", ".join(f"{s:.3f}" for s in seconds))
-        print(f"| {name} | {cells[0]} | {cells[1]} | {slopes[name]:.2f} |", flush=True)
+        print(f"| {name} | {cells[0]} | {cells[1]} | {exponent(name, seconds):.2f} |", flush=True)
     print(*describe(("numpy", "scipy")).values(), sep="; ")
     if args.figure:
-        draw(measured, slopes, args.figure)
+        draw(measured, args.figure)
     return 0
 
 
-def draw(measured: dict[str, list[float]], slopes: dict[str, float], path: Path) -> None:
+def exponent(name: str, seconds: list[float]) -> float:
+    """Return the slope of the straight line through the logarithms."""
+    return float(np.polyfit(np.log(VALUES[name]), np.log(seconds), 1)[0])
+
+
+def draw(measured: dict[str, list[float]], path: Path) -> None:
     """Write a picture: seconds against the value, each as a multiple of what it was at the start."""
     from plotly import graph_objects as go
 
@@ -61,18 +65,13 @@ def draw(measured: dict[str, list[float]], slopes: dict[str, float], path: Path)
             x=[value / START[name] for value in VALUES[name]],
             y=[each / at_start for each in seconds],
             mode="lines+markers",
-            name=f"{name}, exponent {slopes[name]:.2f}",
+            name=f"{name}, exponent {exponent(name, seconds):.2f}",
         )
-    figure.update_layout(
-        template="plotly_white",
-        font={"size": 14},
-        margin={"l": 70, "r": 20, "t": 20, "b": 60},
-        legend={"x": 0.02, "y": 0.98, "bgcolor": "rgba(255,255,255,0.8)"},
-    )
+    figure.update_layout(legend={"x": 0.02, "y": 0.98})
     ticks = [0.25, 0.5, 1, 2, 4, 8, 16]
     figure.update_xaxes(title="value, times that at the start", type="log", tickvals=ticks)
     figure.update_yaxes(title="seconds of an epoch, times those at the start", type="log", tickvals=ticks)
-    picture(figure.to_html(include_plotlyjs=True), path, 900, 480)
+    picture(figure, path)
 
 
 def epoch(**size: int) -> float:

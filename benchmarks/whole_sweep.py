@@ -212,16 +212,11 @@ def draw(done: list[dict[str, Any]], path: Path) -> None:
             name=name,
             line={"color": colour, "width": 4 if name == "fcnet" else 2},
         )
-    figure.update_layout(
-        template="plotly_white",
-        font={"size": 14},
-        margin={"l": 70, "r": 20, "t": 20, "b": 60},
-        legend={"x": 0.99, "xanchor": "right", "y": 0.02, "bgcolor": "rgba(255,255,255,0.8)"},
-        yaxis={"title": "accuracy on the test images, %"},
-    )
+    figure.update_layout(legend={"x": 0.99, "xanchor": "right", "y": 0.02})
+    figure.update_yaxes(title="accuracy on the test images, %")
     ticks = [0.5, 1, 2, 4, 8, 16]
     figure.update_xaxes(title="minutes of searching, two cores", type="log", tickvals=ticks)
-    picture(figure.to_html(include_plotlyjs=True), path, 900, 480)
+    picture(figure, path)
 
 
 if __name__ == "__main__":
